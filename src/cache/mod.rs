@@ -1,0 +1,1 @@
+//! Expert caches: mechanism and policies.

@@ -1,0 +1,1 @@
+//! Models, hardware, quantisations and engines, every number with its source.

@@ -1,0 +1,196 @@
+//! The one error type: where it happened, what was found, what was expected, and what to try.
+//!
+//! An [`Error`] carries one or more [`Problem`]s, since a check that stops at the first makes a person run it again for
+//! each. A configuration that merely does not fit is not an error but an outcome of its point (`metrics::Outcome`).
+
+use std::fmt;
+use std::path::Path;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Where a problem is: a file with a line and column where known, or a command-line option.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    source: String,
+    line: Option<usize>,
+    column: Option<usize>,
+}
+
+impl Place {
+    /// Nowhere in particular; displays as nothing.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// A file as a whole.
+    pub fn file(path: impl AsRef<Path>) -> Self {
+        Self { source: path.as_ref().display().to_string(), ..Self::default() }
+    }
+
+    /// Something that is not a file, such as `--set cache.policy=lur`.
+    pub fn option(text: impl Into<String>) -> Self {
+        Self { source: text.into(), ..Self::default() }
+    }
+
+    /// The same source at a line, counted from 1.
+    #[must_use]
+    pub fn line(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    /// The same line at a column, counted from 1 in characters.
+    #[must_use]
+    pub fn column(mut self, column: usize) -> Self {
+        self.column = Some(column);
+        self
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)?;
+        for number in [self.line, self.column].into_iter().flatten() {
+            write!(f, ":{number}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    place: Place,
+    message: String,
+    hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.place != Place::none() {
+            write!(f, "{}: ", self.place)?;
+        }
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, ", {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One or more problems that keep a command from doing what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    problems: Vec<Problem>,
+}
+
+impl Error {
+    /// A problem at a place.
+    pub fn at(place: Place, message: impl Into<String>) -> Self {
+        Self { problems: vec![Problem { place, message: message.into(), hint: None }] }
+    }
+
+    /// A problem that has no place.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::at(Place::none(), message)
+    }
+
+    /// A file that could not be read or written; `doing` is a verb such as `read` or `write`.
+    pub fn io(path: impl AsRef<Path>, doing: &str, cause: &std::io::Error) -> Self {
+        Self::at(Place::file(path), format!("cannot {doing}: {cause}"))
+    }
+
+    /// Adds `, expected ...` to the latest problem.
+    #[must_use]
+    pub fn expected(self, what: impl fmt::Display) -> Self {
+        self.hint(format!("expected {what}"))
+    }
+
+    /// Adds a closing remark to the latest problem.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        if let Some(problem) = self.problems.last_mut() {
+            problem.hint = Some(hint.into());
+        }
+        self
+    }
+
+    /// Adds `, did you mean "..."?` where a known name is near, else the list of known names.
+    #[must_use]
+    pub fn nearest<'a>(self, found: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let known: Vec<&str> = known.into_iter().collect();
+        match nearest_name(found, &known) {
+            Some(name) => self.hint(format!("did you mean {name:?}?")),
+            None if known.is_empty() => self,
+            None => self.expected(format!("one of {}", known.join(", "))),
+        }
+    }
+
+    /// Joins errors, keeping their order; `None` where there are none.
+    pub fn join(errors: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let problems: Vec<Problem> = errors.into_iter().flat_map(|error| error.problems).collect();
+        (!problems.is_empty()).then_some(Self { problems })
+    }
+
+    /// The problems, in the order in which they were found; never empty.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The known name that `found` most likely stands for: case and separators are forgiven, then Damerau-Levenshtein
+/// distance up to a third of the length. Ties go to the earliest name.
+pub fn nearest_name<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+    let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' ', '.'], "");
+    let wanted = plain(found);
+    let limit = (wanted.chars().count() / 3).max(1);
+    known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(&wanted, &plain(name)), *name))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_into_the_file_and_suggests() {
+        let place = Place::file("scenarios/x.toml").line(12).column(7);
+        let error = Error::at(place, "unknown GPU \"rtx4091\"").nearest("rtx4091", ["rtx3090", "rtx4090"]);
+        assert_eq!(
+            error.to_string(),
+            "scenarios/x.toml:12:7: unknown GPU \"rtx4091\", did you mean \"rtx4090\"?"
+        );
+    }
+
+    #[test]
+    fn lists_the_names_where_none_is_near() {
+        let error = Error::new("unknown policy \"zebra\"").nearest("zebra", ["lru", "lfu"]);
+        assert_eq!(error.to_string(), "unknown policy \"zebra\", expected one of lru, lfu");
+    }
+
+    #[test]
+    fn joins_problems_line_by_line() {
+        let error = Error::join([Error::new("one"), Error::new("two")]).unwrap();
+        assert_eq!(error.to_string(), "one\ntwo");
+        assert_eq!(Error::join([]), None);
+    }
+}

@@ -1,0 +1,14 @@
+//! What a simulation says of itself: integer counters, and the [`Row`] that a report is made of.
+//!
+//! This is the only thing reports see. Everything is data: no room above is named here, and nothing is computed from
+//! the wall clock. Rows are serialised to the sweep's journal, from which `--resume` reads finished points back.
+
+mod counts;
+mod quantile;
+mod row;
+mod summary;
+
+pub use counts::{AccessCounts, LinkUse, TimeShares};
+pub use quantile::{Quantiles, quantile};
+pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};
+pub use summary::{SequenceSummary, Summary};

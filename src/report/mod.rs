@@ -1,0 +1,1 @@
+//! Rows to bytes: CSV, JSON, Markdown, pictures.

@@ -1,0 +1,1 @@
+//! Routing traces: format, importers, statistics.
