@@ -1,1 +1,5 @@
 //! What a model is: parameters, bytes, FLOPs.
+
+mod dtype;
+
+pub use dtype::{DTYPES, Dtype};
