@@ -1,1 +1,5 @@
 //! Routing traces: format, importers, statistics.
+
+mod data;
+
+pub use data::{Ids, NO_EXPERT_U8, NO_EXPERT_U16, SequenceMeta, Trace, TraceHeader};

@@ -1,0 +1,127 @@
+//! A routing trace in memory: which experts each token chose in each MoE layer.
+
+use crate::units::{LayerIndex, SequenceIndex};
+
+/// In an 8-bit id column: no expert stands in this slot. Ids are 8 bits wide only where `experts <= 255`.
+pub const NO_EXPERT_U8: u8 = u8::MAX;
+/// In a 16-bit id column: no expert stands in this slot.
+pub const NO_EXPERT_U16: u16 = u16::MAX;
+
+/// What holds for the whole trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceHeader {
+    /// Model name as the source gives it.
+    pub model: String,
+    /// The model's own number of each MoE layer, ascending; its length is the number of MoE layers. Starts at 1 for a
+    /// model whose first layer is dense.
+    pub layer_ids: Vec<u32>,
+    /// Routed experts per layer.
+    pub experts: u32,
+    /// Expert slots per token and layer; a slot may be empty.
+    pub top_k: u32,
+    /// Bytes of one expert in each MoE layer as the engine that recorded the trace stored it; empty where not known.
+    pub expert_bytes: Vec<u64>,
+    /// Where the trace comes from: engine, address, or the generator and its statistics.
+    pub source: String,
+    /// Licence of the data.
+    pub licence: String,
+    /// What an importer had to interpret, one line each.
+    pub notes: Vec<String>,
+}
+
+impl TraceHeader {
+    /// Number of MoE layers.
+    pub fn layers(&self) -> usize {
+        self.layer_ids.len()
+    }
+
+    /// Id slots in one token: layers times top-k.
+    pub fn slots_per_token(&self) -> usize {
+        self.layers() * self.top_k as usize
+    }
+}
+
+/// One sequence: rows `first_token .. first_token + tokens`, the first `prefill_tokens` of them prompt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SequenceMeta {
+    /// First row in the id columns.
+    pub first_token: u64,
+    /// Rows of this sequence, prompt and decode together.
+    pub tokens: u64,
+    /// Rows that are prefill. Zero for a decode-only trace, even where `prompt_length` is known.
+    pub prefill_tokens: u64,
+    /// Length of the prompt in tokens, whether or not its rows are here.
+    pub prompt_length: u64,
+    /// Category or prompt name; empty where not known.
+    pub category: String,
+}
+
+/// Expert ids, laid out `[token][layer][k]` in rank order.
+#[derive(Clone, Copy, Debug)]
+pub enum Ids<'a> {
+    /// At most 255 experts per layer; [`NO_EXPERT_U8`] marks an empty slot.
+    U8(&'a [u8]),
+    /// More; [`NO_EXPERT_U16`] marks an empty slot.
+    U16(&'a [u16]),
+}
+
+/// The id column, owned or mapped from a file.
+#[derive(Debug)]
+pub(super) enum IdColumn {
+    U8(Vec<u8>),
+    U16(Vec<u16>),
+}
+
+/// A routing trace.
+#[derive(Debug)]
+pub struct Trace {
+    pub(super) header: TraceHeader,
+    pub(super) sequences: Vec<SequenceMeta>,
+    pub(super) ids: IdColumn,
+    pub(super) weights: Option<Vec<u16>>,
+}
+
+impl Trace {
+    /// What holds for the whole trace.
+    pub fn header(&self) -> &TraceHeader {
+        &self.header
+    }
+
+    /// The sequences, in file order; their rows follow one another without gaps.
+    pub fn sequences(&self) -> &[SequenceMeta] {
+        &self.sequences
+    }
+
+    /// All expert ids, `[token][layer][k]`.
+    pub fn ids(&self) -> Ids<'_> {
+        match &self.ids {
+            IdColumn::U8(ids) => Ids::U8(ids),
+            IdColumn::U16(ids) => Ids::U16(ids),
+        }
+    }
+
+    /// Gate weights in the layout of the ids, in units of 1/65,535; `None` where the source has none.
+    pub fn weights(&self) -> Option<&[u16]> {
+        self.weights.as_deref()
+    }
+
+    /// Rows, prompt and decode together.
+    pub fn tokens(&self) -> u64 {
+        self.sequences.iter().map(|sequence| sequence.tokens).sum()
+    }
+
+    /// The expert in one slot; `None` for an empty slot. For display and tests: hot loops read [`Trace::ids`].
+    pub fn expert(&self, token: u64, layer: LayerIndex, rank: usize) -> Option<u16> {
+        let row = usize::try_from(token).ok()? * self.header.slots_per_token();
+        let slot = row + usize::from(layer.0) * self.header.top_k as usize + rank;
+        match self.ids() {
+            Ids::U8(ids) => ids.get(slot).filter(|id| **id != NO_EXPERT_U8).map(|id| u16::from(*id)),
+            Ids::U16(ids) => ids.get(slot).filter(|id| **id != NO_EXPERT_U16).copied(),
+        }
+    }
+
+    /// One sequence; panics where there is none of that index.
+    pub fn sequence(&self, index: SequenceIndex) -> &SequenceMeta {
+        &self.sequences[index.0 as usize]
+    }
+}
