@@ -1,1 +1,23 @@
-//! Expert caches: mechanism and policies.
+//! Expert caches: the mechanism, and the policies that order it, one file each.
+//!
+//! A policy is added in one file under `policies/` and one row in [`registry`]; a user's own policy needs only the trait
+//! ([`Policy`]) and a [`PolicyRow`] handed to the planner, without touching the crate (`examples/custom_policy.rs`).
+//! The conformance suite in [`conformance`] holds for every one of them.
+
+pub mod conformance;
+mod future;
+mod indexed_heap;
+mod mechanism;
+mod order_list;
+mod policies;
+mod policy;
+pub mod registry;
+pub mod replay;
+
+pub use future::{Future, Grouping};
+pub use indexed_heap::IndexedHeap;
+pub use mechanism::{CacheShape, Candidates, ExpertCache, Lookup, Scope};
+pub use order_list::OrderList;
+pub use policies::{Belady, Fifo, Lfu, Lru, Random, Static};
+pub use policy::{Access, NEVER, Policy};
+pub use registry::{Needs, PolicyInput, PolicyRow, Registry};

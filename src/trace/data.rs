@@ -65,6 +65,20 @@ pub enum Ids<'a> {
     U16(&'a [u16]),
 }
 
+/// An element of an id column, for code that runs over either width.
+pub trait ExpertNumber: Copy + PartialEq + Into<u32> {
+    /// Marks an empty slot.
+    const NOBODY: Self;
+}
+
+impl ExpertNumber for u8 {
+    const NOBODY: Self = NO_EXPERT_U8;
+}
+
+impl ExpertNumber for u16 {
+    const NOBODY: Self = NO_EXPERT_U16;
+}
+
 /// The id column, owned or mapped from a file.
 #[derive(Debug)]
 pub(super) enum IdColumn {
