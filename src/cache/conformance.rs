@@ -80,7 +80,7 @@ impl Case<'_> {
             experts: EXPERTS,
             sizes: vec![1; LAYERS as usize],
             scope: self.scope,
-            pool_capacity: self.capacity,
+            pool_capacity: vec![self.capacity; if self.scope == Scope::Global { 1 } else { LAYERS as usize }],
             pinned: Vec::new(),
         };
         let objects = if self.scope == Scope::Global { OBJECTS } else { EXPERTS };

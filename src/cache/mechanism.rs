@@ -60,7 +60,7 @@ pub enum Scope {
     PerLayer,
 }
 
-/// Sizes and limits of a cache. Capacity and sizes have the same unit: bytes, or slots with every size 1.
+/// Sizes and limits of a cache, in bytes. A number of slots is as many times the size of an expert.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheShape {
     /// MoE layers.
@@ -71,8 +71,8 @@ pub struct CacheShape {
     pub sizes: Vec<u64>,
     /// One pool or one per layer.
     pub scope: Scope,
-    /// Capacity of each pool.
-    pub pool_capacity: u64,
+    /// Capacity of each pool: one entry, or one per layer.
+    pub pool_capacity: Vec<u64>,
     /// Experts that are resident from the start and stay, as `layer * experts + expert`; their sizes count.
     pub pinned: Vec<u32>,
 }
@@ -80,6 +80,7 @@ pub struct CacheShape {
 /// One pool: a capacity, what is used of it, and the policy that orders it.
 #[derive(Clone, Debug)]
 struct Pool<P> {
+    capacity: u64,
     used: u64,
     policy: P,
 }
@@ -97,14 +98,19 @@ pub struct ExpertCache<P> {
 }
 
 impl<P: Policy> ExpertCache<P> {
-    /// An empty cache, pins aside. `policy` builds the policy of one pool, given its number.
+    /// An empty cache, pins aside. `policy` builds the policy of one pool, given its number. Panics unless there is a
+    /// size for each layer and a capacity for each pool.
     pub fn new(shape: CacheShape, policy: impl FnMut(u32) -> P) -> Self {
         let objects = shape.layers * shape.experts;
         let (pools, pool_objects) = match shape.scope {
             Scope::Global => (1, objects),
             Scope::PerLayer => (shape.layers, shape.experts),
         };
-        let pools = (0..pools).map(policy).map(|policy| Pool { used: 0, policy }).collect();
+        assert_eq!(shape.sizes.len(), shape.layers as usize, "one size per layer");
+        assert_eq!(shape.pool_capacity.len(), pools as usize, "one capacity per pool");
+        let capacities = shape.pool_capacity.iter().copied();
+        let pools = (0..pools).map(policy).zip(capacities).map(|(policy, capacity)| Pool { capacity, used: 0, policy });
+        let pools = pools.collect();
         let state = vec![0; objects as usize];
         let mut cache = Self { shape, pools, state, epoch: 1, pool_objects, overshoot_max: 0, evictions: 0 };
         for object in std::mem::take(&mut cache.shape.pinned) {
@@ -171,9 +177,9 @@ impl<P: Policy> ExpertCache<P> {
     #[inline]
     pub fn end_event(&mut self, layer: u32) {
         let pool = Self::pool_of(self.shape.scope, layer);
-        let used = self.pools[pool].used;
-        if used > self.shape.pool_capacity {
-            self.overshoot_max = self.overshoot_max.max(used - self.shape.pool_capacity);
+        let Pool { capacity, used, .. } = self.pools[pool];
+        if used > capacity {
+            self.overshoot_max = self.overshoot_max.max(used - capacity);
             self.evict(pool);
         }
     }
@@ -181,7 +187,7 @@ impl<P: Policy> ExpertCache<P> {
     fn evict(&mut self, pool_index: usize) {
         let first = pool_index * self.pool_objects as usize;
         let pool = &mut self.pools[pool_index];
-        while pool.used > self.shape.pool_capacity {
+        while pool.used > pool.capacity {
             let states = &mut self.state[first..first + self.pool_objects as usize];
             let candidates = Candidates { state: states, epoch: self.epoch };
             let Some(victim) = pool.policy.victim(&candidates) else { break };
@@ -195,9 +201,9 @@ impl<P: Policy> ExpertCache<P> {
     }
 
     /// Fills each pool before the first event: with what its policy wants, or else with the lowest experts of every
-    /// layer in turn. Nothing is counted as a lookup.
-    pub fn fill(&mut self) {
-        let access = Access { event: 0, next_event: NEVER, weight: 0 };
+    /// layer in turn. Nothing is counted as a lookup. `first_events` holds the first event that asks for each object, for
+    /// policies that read the future, and is empty for all others.
+    pub fn fill(&mut self, first_events: &[u64]) {
         for index in 0..self.pools.len() {
             let first = u32::try_from(index).unwrap_or(0) * self.pool_objects;
             let mut wanted = self.pools[index].policy.preload();
@@ -213,10 +219,11 @@ impl<P: Policy> ExpertCache<P> {
                 let object = (first + local) as usize;
                 let size = self.shape.sizes[object / self.shape.experts as usize];
                 let pool = &mut self.pools[index];
-                if self.state[object] & RESIDENT == 0 && pool.used + size <= self.shape.pool_capacity {
+                if self.state[object] & RESIDENT == 0 && pool.used + size <= pool.capacity {
                     self.state[object] |= RESIDENT;
                     pool.used += size;
-                    pool.policy.on_insert(local, &access);
+                    let next_event = first_events.get(object).copied().unwrap_or(NEVER);
+                    pool.policy.on_insert(local, &Access { event: 0, next_event, weight: 0 });
                 }
             }
         }
@@ -241,7 +248,7 @@ impl<P: Policy> ExpertCache<P> {
         self.state[(layer * self.shape.experts + expert) as usize] & RESIDENT != 0
     }
 
-    /// What is resident now, over all pools, in the unit of the sizes.
+    /// Bytes resident now, over all pools.
     pub fn used(&self) -> u64 {
         self.pools.iter().map(|pool| pool.used).sum()
     }
@@ -251,7 +258,7 @@ impl<P: Policy> ExpertCache<P> {
         &self.shape
     }
 
-    /// The most by which one event exceeded its pool's capacity.
+    /// The most bytes by which one event exceeded its pool's capacity.
     pub fn overshoot_max(&self) -> u64 {
         self.overshoot_max
     }

@@ -1,1 +1,8 @@
-//! The ledger of who owns which bytes.
+//! The memory ledger: who owns which bytes of VRAM, DRAM and NVMe, and what does not fit.
+//!
+//! The ledger is filled while planning, before anything runs. It leaves out what changes from pass to pass: the
+//! transient overshoot of a cache is measured by the simulation.
+
+mod ledger;
+
+pub use ledger::{Ledger, Tier};

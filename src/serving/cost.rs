@@ -1,0 +1,190 @@
+//! GPU time of a pass by roofline: the larger of FLOPs over compute rate and bytes over memory rate.
+//!
+//! Bytes are the weights, read once per pass, and the KV cache that attention reads. At batch 1 weight bytes decide;
+//! with many tokens per pass FLOPs do. Activations are left out: at the sizes of a pass they stay in the GPU's caches.
+//! A pass is cut into *stretches*, the GPU work between two routed-expert events: the stretch of an MoE layer holds any
+//! dense layers before it, its attention, router and shared experts; the tail holds trailing layers, the final norm and
+//! the LM head.
+
+use crate::model::{Dtype, LayerSpec, ModelSpec, WeightTypes};
+use crate::trace::{Pass, Phase};
+use crate::units::{Bandwidth, Bytes, FlopRate, SimDuration};
+
+/// What the GPU reaches after the engine's efficiencies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GpuRates {
+    /// Dense matrix rate, operations per second.
+    pub compute: FlopRate,
+    /// Memory bandwidth, bytes per second.
+    pub memory: Bandwidth,
+}
+
+impl GpuRates {
+    /// Roofline time of an operation.
+    pub fn time(&self, flops: u64, bytes: Bytes) -> SimDuration {
+        self.compute.time_for(flops).max(self.memory.time_for(bytes))
+    }
+}
+
+/// Time the engine adds on top of the roofline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overheads {
+    /// Once per pass: sampling, host work, graph launch.
+    pub per_pass: SimDuration,
+    /// Once per model layer.
+    pub per_layer: SimDuration,
+    /// Once per launch of a group of routed experts.
+    pub launch: SimDuration,
+}
+
+/// GPU work without routed experts in it, and what it costs in one pass.
+#[derive(Clone, Debug, PartialEq)]
+struct Stretch {
+    layers: Vec<LayerSpec>,
+    weight_bytes: Bytes,
+    params: u64,
+}
+
+/// What a stretch costs in one pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StretchCost {
+    /// Roofline time.
+    pub compute: SimDuration,
+    /// The engine's own time.
+    pub overhead: SimDuration,
+    /// Weights and KV read.
+    pub bytes: Bytes,
+}
+
+/// Routed experts: bytes by MoE layer, and time.
+#[derive(Clone, Debug)]
+pub struct ExpertCosts {
+    rates: GpuRates,
+    flops_per_token: u64,
+    layer_bytes: Vec<Bytes>,
+    /// `single_token[layer][count]`: time of `count` experts with one token each.
+    single_token: Vec<Vec<SimDuration>>,
+}
+
+impl ExpertCosts {
+    /// `layer_bytes` by MoE layer; tables reach to `top_k` experts.
+    pub fn new(rates: GpuRates, params: u64, layer_bytes: Vec<Bytes>, top_k: u32) -> Self {
+        let flops_per_token = 2 * params;
+        let table = |size: &Bytes| {
+            (0..=u64::from(top_k)).map(|count| rates.time(count * flops_per_token, size.times(count))).collect()
+        };
+        let single_token = layer_bytes.iter().map(table).collect();
+        Self { rates, flops_per_token, layer_bytes, single_token }
+    }
+
+    /// Bytes of one expert of a MoE layer.
+    pub fn bytes(&self, layer: u32) -> Bytes {
+        self.layer_bytes[layer as usize]
+    }
+
+    /// GPU time of `count` experts of a layer with one token each.
+    #[inline]
+    pub fn single_token_time(&self, layer: u32, count: usize) -> SimDuration {
+        let table = &self.single_token[layer as usize];
+        table.get(count).copied().unwrap_or_else(|| {
+            let count = count as u64;
+            self.rates.time(count * self.flops_per_token, self.bytes(layer).times(count))
+        })
+    }
+
+    /// GPU time of one expert of a layer with `tokens` tokens.
+    pub fn time(&self, layer: u32, tokens: u64) -> SimDuration {
+        self.rates.time(tokens * self.flops_per_token, self.bytes(layer))
+    }
+}
+
+/// Everything the simulator needs to know of a model's GPU work.
+#[derive(Clone, Debug)]
+pub struct PassCosts {
+    rates: GpuRates,
+    overheads: Overheads,
+    kv: Dtype,
+    stretches: Vec<Stretch>,
+    stretch_of_layer: Vec<usize>,
+    tail: Stretch,
+    experts: ExpertCosts,
+}
+
+impl PassCosts {
+    /// `expert_bytes` by MoE layer; `top_k` experts per token at most.
+    pub fn new(
+        model: &ModelSpec,
+        weights: &WeightTypes,
+        kv: Dtype,
+        rates: GpuRates,
+        overheads: Overheads,
+        expert_bytes: Vec<Bytes>,
+        top_k: u32,
+    ) -> Self {
+        let mut stretches: Vec<Stretch> = Vec::new();
+        let mut stretch_of_layer = Vec::new();
+        let mut open = Stretch { layers: Vec::new(), weight_bytes: Bytes::ZERO, params: 0 };
+        for layer in &model.layers {
+            open.weight_bytes += layer.resident_bytes(weights);
+            open.params += layer.resident_params();
+            open.layers.push(layer.clone());
+            if layer.expert_params() > 0 {
+                let known = stretches.iter().position(|stretch| *stretch == open);
+                stretch_of_layer.push(known.unwrap_or(stretches.len()));
+                if known.is_none() {
+                    stretches.push(open.clone());
+                }
+                open = Stretch { layers: Vec::new(), weight_bytes: Bytes::ZERO, params: 0 };
+            }
+        }
+        let head = model.params().lm_head.max(model.vocab * model.hidden);
+        open.weight_bytes += weights.lm_head.bytes_for(head);
+        open.params += head;
+        let params = model.layers.iter().map(LayerSpec::expert_params).max().unwrap_or(0);
+        let experts = ExpertCosts::new(rates, params, expert_bytes, top_k);
+        Self { rates, overheads, kv, stretches, stretch_of_layer, tail: open, experts }
+    }
+
+    /// The routed experts.
+    pub fn experts(&self) -> &ExpertCosts {
+        &self.experts
+    }
+
+    /// The engine's own time.
+    pub fn overheads(&self) -> &Overheads {
+        &self.overheads
+    }
+
+    /// Costs of the distinct stretches in a pass, to be indexed by [`PassCosts::stretch_of`].
+    pub fn stretch_costs(&self, pass: &Pass, costs: &mut Vec<StretchCost>) {
+        costs.clear();
+        costs.extend(self.stretches.iter().map(|stretch| self.cost(stretch, pass, pass.rows)));
+    }
+
+    /// Which of the stretch costs is that of a MoE layer.
+    pub fn stretch_of(&self, layer: u32) -> usize {
+        self.stretch_of_layer[layer as usize]
+    }
+
+    /// What follows the last MoE layer. The LM head runs for one token of a pass, the one that is sampled.
+    pub fn tail_cost(&self, pass: &Pass) -> StretchCost {
+        let rows = if self.tail.layers.is_empty() || pass.phase == Phase::Decode { 1 } else { pass.rows };
+        self.cost(&self.tail, pass, rows)
+    }
+
+    fn cost(&self, stretch: &Stretch, pass: &Pass, rows: u64) -> StretchCost {
+        // Attention reads the cache once for all tokens of the pass; each token sees half of the pass on average.
+        let seen = pass.context + pass.rows.div_ceil(2);
+        let kv_bytes = |layer: &LayerSpec| {
+            layer.kv_bytes_per_token(self.kv).times(layer.kv_tokens_kept(pass.context + pass.rows)) + layer.state_bytes()
+        };
+        let attention_flops = |layer: &LayerSpec| layer.attention_flops(seen) * pass.rows;
+        let bytes = stretch.weight_bytes + stretch.layers.iter().map(kv_bytes).sum();
+        let flops = 2 * stretch.params * rows + stretch.layers.iter().map(attention_flops).sum::<u64>();
+        StretchCost {
+            compute: self.rates.time(flops, bytes),
+            overhead: self.overheads.per_layer.times(stretch.layers.len() as u64),
+            bytes,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What a pass costs on the GPU. Requests, batches and parallelism are not here: one sequence is served at a time.
+
+mod cost;
+
+pub use cost::{ExpertCosts, GpuRates, Overheads, PassCosts, StretchCost};
