@@ -1,1 +1,37 @@
-//! What the user wrote.
+//! What the user wrote: a TOML file, its command-line overrides and its sweep axes.
+//!
+//! [`Scenario::load`] reads a file and refuses what it does not know, reporting every unknown key and every bad value at
+//! once, each with its line and column. The [`ScenarioFile`] that comes out is a grid of points, the cartesian product of
+//! the axes in `[sweep]`; [`ScenarioFile::point`] gives one of them as a typed [`Scenario`] of optional fields.
+//!
+//! Nothing is resolved here: names are not looked up in the catalogue, defaults are not filled in, no trace is opened.
+//! That is the plan's work, which reports its own problems at [`Places::of`] the key concerned.
+//!
+//! Paths in a scenario file start at the file's folder; paths given with `--set`, and `output.folder` always, start at
+//! the current folder.
+
+mod axes;
+mod check;
+mod choice;
+mod file;
+mod given;
+mod keys;
+mod percent;
+mod places;
+mod range;
+mod schema;
+mod set;
+mod tree;
+mod values;
+
+pub use axes::{Axis, AxisValue};
+pub use choice::{Between, CacheScope, CacheStart, ExpertHome, Overlap, ReplayMode};
+pub use file::{POINTS_MAX, PointScenario, ScenarioFile};
+pub use keys::{KeyDoc, keys};
+pub use percent::Percent;
+pub use places::Places;
+pub use schema::{
+    CacheSection, EngineSection, HardwareSection, ModelSection, OutputSection, PlacementSection,
+    QuantSection, Scenario, WorkloadSection,
+};
+pub use values::{CacheCapacity, PinnedExpert, Reserve};

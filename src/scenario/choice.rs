@@ -1,0 +1,99 @@
+//! Settings with a closed list of spellings.
+
+use crate::error::{Error, Result};
+
+use super::given::{FromGiven, show};
+
+/// An enum whose spellings are known: an unknown one is answered with the nearest, else with the list.
+macro_rules! choice {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $spelling:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_meta])* $variant,)+
+        }
+
+        impl $name {
+            /// Every spelling, in the order of the variants.
+            pub const SPELLINGS: &'static [&'static str] = &[$($spelling),+];
+
+            /// As a scenario spells it.
+            pub const fn spelling(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $spelling,)+
+                }
+            }
+        }
+
+        impl FromGiven for $name {
+            fn from_given(value: &toml::Value) -> Result<Self> {
+                match value.as_str() {
+                    $(Some($spelling) => Ok(Self::$variant),)+
+                    Some(other) => Err(Error::new(format!("found {other:?}")).nearest(other, Self::SPELLINGS.iter().copied())),
+                    None => Err(Error::new(format!("found {}", show(value)))
+                        .expected(format!("one of {}", Self::SPELLINGS.join(", ")))),
+                }
+            }
+        }
+    };
+}
+
+choice! {
+    /// Where the experts that are not in the cache live.
+    ExpertHome {
+        /// In host memory.
+        Dram = "dram",
+        /// On the storage device.
+        Nvme = "nvme",
+        /// All of them in GPU memory, so that there is nothing to cache.
+        Vram = "vram",
+    }
+}
+
+choice! {
+    /// How far one cache reaches.
+    CacheScope {
+        /// One pool that all layers share.
+        Global = "global",
+        /// An equal share for each MoE layer.
+        PerLayer = "per-layer",
+    }
+}
+
+choice! {
+    /// What the cache is shown as one step.
+    ReplayMode {
+        /// All experts of one pass at one layer: what engines do.
+        Layer = "layer",
+        /// One expert at a time: what the caching literature does.
+        Access = "access",
+    }
+}
+
+choice! {
+    /// What the cache holds before the first token.
+    CacheStart {
+        /// Nothing.
+        Empty = "empty",
+        /// As many experts as fit.
+        Filled = "filled",
+    }
+}
+
+choice! {
+    /// What happens to the cache between two sequences.
+    Between {
+        /// It stays as it is.
+        Keep = "keep",
+        /// It is brought back to its start.
+        Clear = "clear",
+    }
+}
+
+choice! {
+    /// Which copies overlap with computation.
+    Overlap {
+        /// None do: every copy is waited for.
+        None = "none",
+    }
+}
