@@ -109,7 +109,11 @@ impl<P: Policy> ExpertCache<P> {
         assert_eq!(shape.sizes.len(), shape.layers as usize, "one size per layer");
         assert_eq!(shape.pool_capacity.len(), pools as usize, "one capacity per pool");
         let capacities = shape.pool_capacity.iter().copied();
-        let pools = (0..pools).map(policy).zip(capacities).map(|(policy, capacity)| Pool { capacity, used: 0, policy });
+        let pools = (0..pools).map(policy).zip(capacities).map(|(policy, capacity)| Pool {
+            capacity,
+            used: 0,
+            policy,
+        });
         let pools = pools.collect();
         let state = vec![0; objects as usize];
         let mut cache = Self { shape, pools, state, epoch: 1, pool_objects, overshoot_max: 0, evictions: 0 };

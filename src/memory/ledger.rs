@@ -87,7 +87,8 @@ impl Ledger {
         }
         let mut owners: Vec<_> = self.lines.iter().filter(|(of, _, _)| *of == tier).collect();
         owners.sort_by_key(|(_, _, bytes)| std::cmp::Reverse(*bytes));
-        let parts: Vec<String> = owners.iter().take(3).map(|(_, owner, bytes)| format!("{owner} {bytes}")).collect();
+        let parts: Vec<String> =
+            owners.iter().take(3).map(|(_, owner, bytes)| format!("{owner} {bytes}")).collect();
         let short = needed.saturating_sub(capacity);
         Some(format!(
             "needs {needed} of {}, has {capacity}: {short} too much; the largest parts are {}",
@@ -133,8 +134,10 @@ mod tests {
         ledger.add(Tier::Dram, "routed experts", Bytes::GIB.times(60));
         assert_eq!(
             ledger.shortfalls(),
-            ["needs 26.0 GiB of VRAM, has 24.0 GiB: 2.00 GiB too much; the largest parts are expert cache 20.0 GiB, \
-              kv cache 5.00 GiB, attention 1.00 GiB"]
+            [
+                "needs 26.0 GiB of VRAM, has 24.0 GiB: 2.00 GiB too much; the largest parts are expert cache 20.0 GiB, \
+              kv cache 5.00 GiB, attention 1.00 GiB"
+            ]
         );
         assert_eq!(ledger.free(Tier::Dram), Bytes::GIB.times(4));
         assert_eq!(ledger.needs().len(), 2);

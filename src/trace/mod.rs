@@ -1,7 +1,14 @@
 //! Routing traces: format, importers, statistics.
 
+mod builder;
 mod data;
+pub mod format;
+pub mod import;
+mod mmap;
 mod passes;
 
+pub use builder::{Phase, TraceBuilder, check_header};
 pub use data::{ExpertNumber, Ids, NO_EXPERT_U8, NO_EXPERT_U16, SequenceMeta, Trace, TraceHeader};
-pub use passes::{Pass, PassOptions, Phase, passes};
+pub use format::{Compression, write, write_file};
+pub use import::{ImportOptions, Imported, open};
+pub use passes::{Pass, PassOptions, passes};

@@ -3,16 +3,7 @@
 //! Prefill runs over a chunk of prompt tokens at once, decode token by token. A pass at one MoE layer is one layer
 //! event; layer events are numbered `pass * layers + layer`.
 
-use super::Trace;
-
-/// Whether a pass works on the prompt or on output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Prompt tokens, many at once.
-    Prefill,
-    /// One token at a time.
-    Decode,
-}
+use super::{Phase, Trace};
 
 /// One forward of one sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,21 +68,19 @@ pub fn passes(trace: &Trace, options: &PassOptions) -> Vec<Pass> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::data::IdColumn;
     use super::*;
-    use crate::trace::{SequenceMeta, TraceHeader};
+    use crate::trace::{TraceBuilder, TraceHeader};
 
     fn trace() -> Trace {
         let header = TraceHeader { layer_ids: vec![0], experts: 2, top_k: 1, ..TraceHeader::default() };
-        let sequence = |first_token, tokens, prefill_tokens, prompt_length| SequenceMeta {
-            first_token,
-            tokens,
-            prefill_tokens,
-            prompt_length,
-            category: String::new(),
-        };
-        let sequences = vec![sequence(0, 7, 5, 5), sequence(7, 2, 0, 40)];
-        Trace { header, sequences, ids: IdColumn::U8(vec![0; 9]), weights: None }
+        let mut builder = TraceBuilder::new(header).unwrap();
+        for (prompt_length, phases) in [(5, [Phase::Prefill; 5].as_slice()), (40, &[])] {
+            builder.begin_sequence("", prompt_length).unwrap();
+            for phase in phases.iter().chain(&[Phase::Decode; 2]) {
+                builder.push(*phase, &[0]).unwrap();
+            }
+        }
+        builder.finish().unwrap()
     }
 
     fn check(options: &PassOptions, expected: &[(u32, Phase, u64, u64, u64)]) {
