@@ -48,7 +48,7 @@ pub(super) fn check_value(key: &str, value: &Value, path: &str, spots: &Spots) -
     let (found_at, message) = read(alone(key, value.clone())).err()?;
     let within = found_at.strip_prefix(key).unwrap_or("");
     let spot = spots.nearest(&format!("{path}{within}"));
-    Some((spot.order, Error::at(spot.value.clone(), format!("{key}: {message}"))))
+    Some((spot.order, Error::at(spot.value.clone(), format!("{key}{within}: {message}"))))
 }
 
 /// Checks every key and value of a scenario without its `[sweep]`.
@@ -102,7 +102,7 @@ pub(super) fn check_alternatives(table: &toml::Table, axes: &[Written], spots: &
         match (given.as_slice(), group.required_in) {
             ([], Some(section)) => {
                 let spot = spots.nearest(section);
-                let error = Error::at(spot.value.clone(), format!("{section}: found none"));
+                let error = Error::at(spot.value.clone(), format!("{section}: found nothing"));
                 found.push((spot.order, error.expected(format!("one of {among}"))));
             }
             ([(first, _), .., (last, spot)], _) => {

@@ -4,6 +4,16 @@ use crate::error::{Error, Result};
 
 use super::given::{FromGiven, show};
 
+/// Refuses a value that is none of the spellings.
+fn unknown(value: &toml::Value, spellings: &[&str]) -> Error {
+    let error = Error::new(format!("found {}", show(value)));
+    match (spellings, value.as_str()) {
+        ([only], _) => error.expected(format!("{only:?}")),
+        (_, Some(text)) => error.nearest(text, spellings.iter().copied()),
+        (_, None) => error.expected(format!("one of {}", spellings.join(", "))),
+    }
+}
+
 /// An enum whose spellings are known: an unknown one is answered with the nearest, else with the list.
 macro_rules! choice {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $spelling:literal),+ $(,)? }) => {
@@ -29,9 +39,7 @@ macro_rules! choice {
             fn from_given(value: &toml::Value) -> Result<Self> {
                 match value.as_str() {
                     $(Some($spelling) => Ok(Self::$variant),)+
-                    Some(other) => Err(Error::new(format!("found {other:?}")).nearest(other, Self::SPELLINGS.iter().copied())),
-                    None => Err(Error::new(format!("found {}", show(value)))
-                        .expected(format!("one of {}", Self::SPELLINGS.join(", ")))),
+                    _ => Err(unknown(value, Self::SPELLINGS)),
                 }
             }
         }

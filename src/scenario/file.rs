@@ -180,3 +180,101 @@ fn count_points(axes: &[Axis], spots: &Spots) -> std::result::Result<usize, (usi
         (spot.order, Error::at(spot.value.clone(), message).expected(format!("at most {POINTS_MAX}")))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{CacheCapacity, Percent};
+
+    const TEXT: &str = r#"
+name = "grid"
+[model]
+name = "olmoe"
+[workload]
+trace = "chat.moetrace"
+[cache]
+policy = "lru"
+[sweep]
+cache.policy = ["lru", "lfu", "belady"]
+cache.capacity = { from = "25 %", to = "100 %", step = "37.5 %" }
+"#;
+
+    fn grid(sets: &[&str]) -> ScenarioFile {
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        ScenarioFile::parse(TEXT, Path::new("scenarios/grid.toml"), &sets).unwrap()
+    }
+
+    fn labels(file: &ScenarioFile) -> Vec<String> {
+        (0..file.len())
+            .map(|index| {
+                let axes = file.point(index).unwrap().axes;
+                axes.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" ")
+            })
+            .collect()
+    }
+
+    #[test]
+    fn points_are_the_product_of_the_axes_and_the_last_is_fastest() {
+        let file = grid(&[]);
+        assert_eq!(
+            file.axes().iter().map(|axis| axis.key.as_str()).collect::<Vec<_>>(),
+            ["cache.policy", "cache.capacity"]
+        );
+        let expect = ["lru 25 %", "lru 62.5 %", "lru 100 %", "lfu 25 %", "lfu 62.5 %", "lfu 100 %"];
+        assert_eq!(labels(&file)[..6], expect);
+        let point = file.point(4).unwrap();
+        assert_eq!(point.scenario.cache.policy.as_deref(), Some("lfu"));
+        assert_eq!(point.scenario.cache.capacity, Some(CacheCapacity::Share(Percent::from_ppm(625_000))));
+        assert_eq!(
+            file.point(9).unwrap_err().to_string(),
+            "scenarios/grid.toml: found no point 9, expected one below 9"
+        );
+    }
+
+    #[test]
+    fn options_replace_values_and_axes() {
+        for (sets, expect) in [
+            (&["cache.capacity=rest"][..], &["lru", "lfu", "belady"][..]),
+            (&["cache.policy=lru", "cache.capacity=8 GiB"], &[""]),
+            (&["sweep={}"], &[""]),
+            (&["sweep.cache.policy=[\"fifo\"]"], &["fifo 25 %", "fifo 62.5 %", "fifo 100 %"]),
+            (&["sweep={}", "sweep.seed={from=1,to=3,step=2}"], &["1", "3"]),
+            (&["sweep={cache={policy=[\"lru\"]}}"], &["lru"]),
+            // Slots take the place of bytes, whether those were one value or an axis.
+            (&["cache.slots_per_layer=4"], &["lru", "lfu", "belady"]),
+            (&["cache.policy=lru", "sweep.cache.slots_per_layer=[4,8]"], &["4", "8"]),
+        ] {
+            assert_eq!(labels(&grid(sets)), expect, "{sets:?}");
+        }
+        let point = grid(&["sweep={}", "model.config=c.json", "cache.capacity=\"8 GiB\""]).point(0).unwrap();
+        assert_eq!(point.scenario.model.name, None);
+        assert_eq!(point.scenario.model.config, Some(PathBuf::from("c.json")));
+        assert_eq!(point.scenario.cache.capacity, Some(CacheCapacity::Size("8 GiB".parse().unwrap())));
+    }
+
+    #[test]
+    fn paths_start_where_they_were_written() {
+        let trace = |sets: &[&str]| grid(sets).point(0).unwrap().scenario.workload.trace;
+        assert_eq!(trace(&[]), Some(PathBuf::from("scenarios/chat.moetrace")));
+        assert_eq!(trace(&["workload.trace=chat.moetrace"]), Some(PathBuf::from("chat.moetrace")));
+        assert_eq!(trace(&["sweep.workload.trace=[\"a\", \"b\"]"]), Some(PathBuf::from("a")));
+        assert_eq!(trace(&["workload.trace=/data/a"]), Some(PathBuf::from("/data/a")));
+    }
+
+    #[test]
+    fn places_lead_back_to_what_was_written() {
+        let places = grid(&["hardware.gpu=rtx4091"]).point(4).unwrap().places;
+        for (key, place) in [
+            ("model.name", "scenarios/grid.toml:4:8"),
+            ("model.gguf", "scenarios/grid.toml:3:1"),
+            ("cache.policy", "scenarios/grid.toml:10:24"),
+            ("cache.capacity", "scenarios/grid.toml:11:18"),
+            ("hardware.gpu", "--set hardware.gpu=rtx4091"),
+            ("hardware.cpu", "--set hardware.gpu=rtx4091"),
+            ("engine.profile", "scenarios/grid.toml"),
+            ("seed", "scenarios/grid.toml"),
+        ] {
+            assert_eq!(places.of(key).to_string(), place, "{key}");
+        }
+    }
+}

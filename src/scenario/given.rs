@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use toml::Value;
 
 use crate::error::{Error, Result};
-use crate::units::{Bandwidth, Bytes, SimDuration};
+use crate::units::{Bandwidth, Bytes, SimDuration, UnitError};
 
 /// A setting that can be read from one TOML value. Errors say `found ..., expected ...` and carry no place.
 pub(super) trait FromGiven: Sized {
@@ -108,15 +108,18 @@ impl FromGiven for NonZeroU32 {
 /// A quantity with a unit. A bare number is refused in the same words as a text without a unit.
 fn quantity<T>(value: &Value) -> Result<T>
 where
-    T: std::str::FromStr<Err = crate::units::UnitError>,
+    T: std::str::FromStr<Err = UnitError>,
 {
     let parsed = match value {
         Value::String(text) => text.parse(),
-        Value::Integer(_) | Value::Float(_) => show(value).parse(),
-        _ => "".parse().map_err(|error: crate::units::UnitError| crate::units::UnitError {
-            found: show(value),
-            ..error
-        }),
+        Value::Integer(_) | Value::Float(_) => {
+            let number = show(value);
+            number.parse().map_err(|error: UnitError| {
+                let found = error.found.replace(&format!("{number:?}"), &number);
+                UnitError { found, ..error }
+            })
+        }
+        _ => "".parse().map_err(|error: UnitError| UnitError { found: show(value), ..error }),
     };
     parsed.map_err(|error| Error::new(format!("found {}", error.found)).expected(error.expected))
 }

@@ -78,7 +78,10 @@ pub(super) fn unknown_key(place: Place, section: &str, name: &str) -> Error {
     // The right name in the wrong section is the likelier slip than a misspelling of another.
     let elsewhere = keys().iter().find(|row| split(row.key).1 == name);
     match (nearest_name(name, &known), elsewhere) {
-        (None, Some(row)) => Error::at(place, message).hint(format!("did you mean {:?}?", row.key)),
+        (None, Some(row)) => {
+            let whereabouts = if row.key == name { " above the first section" } else { "" };
+            Error::at(place, message).hint(format!("did you mean {:?}{whereabouts}?", row.key))
+        }
         _ => Error::at(place, message).nearest(name, known),
     }
 }
@@ -97,7 +100,8 @@ pub(super) fn unknown_axis(place: Place, key: &str) -> Error {
         (None, Some(row)) => error.hint(format!("did you mean {:?}?", row.key)),
         (None, None) => match split(key) {
             (section, _) if is_section(section) => {
-                error.expected(format!("one of {}", names_in(section).join(", ")))
+                let within = known.into_iter().filter(|known| split(known).0 == section);
+                error.expected(format!("one of {}", within.collect::<Vec<_>>().join(", ")))
             }
             _ => error.expected("a key such as \"cache.capacity\""),
         },

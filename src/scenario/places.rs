@@ -35,6 +35,10 @@ impl Spots {
         self.by_path.insert(path, spot);
     }
 
+    pub(super) fn contains(&self, path: &str) -> bool {
+        self.by_path.contains_key(path)
+    }
+
     /// Forgets a path and all below it.
     pub(super) fn remove(&mut self, path: &str) {
         let below = |other: &str| {

@@ -103,7 +103,10 @@ pub(super) fn values(table: &toml::Table) -> Result<Vec<Value>, RangeError> {
     }
     if last < first {
         let (from, to) = (show(&table["from"]), show(&table["to"]));
-        return refuse("to", format!("found a range from {from} down to {to}, expected to at or above from"));
+        return refuse(
+            "to",
+            format!("found a range from {from} down to {to}, expected \"to\" at or above \"from\""),
+        );
     }
     let count = (last - first) / width + 1;
     if count > VALUES_MAX {
@@ -167,7 +170,7 @@ mod tests {
         check("from = 1\nto = 7\nstep = 0", Err("found step zero, expected a step above zero"));
         check(
             &ranges_of("GiB", "8", "4", "1"),
-            Err("found a range from \"8 GiB\" down to \"4 GiB\", expected to at or above from"),
+            Err("found a range from \"8 GiB\" down to \"4 GiB\", expected \"to\" at or above \"from\""),
         );
         check("from = 0\nto = 1_000_000\nstep = 1", Err("found 1000001 values, expected at most 1000000"));
         check(

@@ -10,6 +10,7 @@ use crate::error::{Error, Place, Result};
 
 use super::axes::{self, Written};
 use super::check::ALTERNATIVES;
+use super::given::show;
 use super::keys::{self, SWEEP};
 use super::places::{Spot, Spots};
 use super::tree::{option_value, part};
@@ -39,6 +40,10 @@ impl Draft {
                 }
                 self.spots.insert(SWEEP.to_owned(), spot);
                 self.axes = axes::split(sweep, &self.spots);
+            }
+            (None, value) if key == SWEEP => {
+                let error = Error::at(spot.value, format!("{SWEEP}: found {}", show(&value)));
+                return Err(error.expected("a table of axes"));
             }
             (None, value) => {
                 self.forget_alternatives(key);
@@ -84,7 +89,7 @@ impl Draft {
                 _ => return,
             }
             // A section that only options have written is placed at the first of them.
-            if self.spots.nearest(&path).order == 0 {
+            if !self.spots.contains(&path) {
                 self.spots.insert(path.clone(), spot.clone());
             }
         }

@@ -24,11 +24,14 @@ impl<'t> Lines<'t> {
         Self { text, file, starts }
     }
 
-    /// The place of a byte offset, columns counted in characters.
+    /// The place of a byte offset, columns counted in characters; a byte order mark is not one.
     fn place(&self, offset: usize) -> Place {
         let line = self.starts.partition_point(|start| *start <= offset);
         let start = self.starts[line - 1];
-        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count());
+        let column = self
+            .text
+            .get(start..offset)
+            .map_or(0, |before| before.trim_start_matches('\u{feff}').chars().count());
         Place::file(self.file).line(line).column(column + 1)
     }
 }
@@ -44,7 +47,12 @@ pub(super) fn parse(text: &str, file: &Path) -> Result<(toml::Table, Spots)> {
     let lines = Lines::new(text, file);
     let document = DeTable::parse(text).map_err(|error| {
         let place = error.span().map_or(Place::file(file), |span| lines.place(span.start));
-        Error::at(place, error.message())
+        match error.span().and_then(|span| text.get(span)) {
+            Some(key) if error.message() == "duplicate key" => {
+                Error::at(place, format!("duplicate key {key:?}"))
+            }
+            _ => Error::at(place, error.message()),
+        }
     })?;
     let mut reader = Reader { lines, spots: Spots::new(file) };
     let table = reader.table("", document.get_ref())?;
@@ -93,12 +101,12 @@ impl Reader<'_> {
     }
 }
 
-/// A value that holds no others; `Err` says which number is too large.
+/// A value that holds no others; `Err` says why no key could take it.
 fn scalar_value(value: &DeValue<'_>) -> std::result::Result<Value, String> {
     match value {
         DeValue::String(text) => Ok(Value::from(text.as_ref())),
         DeValue::Boolean(flag) => Ok(Value::from(*flag)),
-        DeValue::Datetime(time) => Ok(Value::Datetime(*time)),
+        DeValue::Datetime(time) => Err(format!("found a date, {time}, which no key takes")),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map(Value::from)
             .map_err(|_| format!("found {number}, expected a whole number of at most {}", i64::MAX)),

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use toml::Value;
 
 use crate::error::Result;
@@ -116,6 +117,11 @@ impl<'de> Visitor<'de> for PinList {
             pins.push(pin);
         }
         Ok(pins)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> std::result::Result<Self::Value, A::Error> {
+        let given = Value::deserialize(MapAccessDeserializer::new(entries))?;
+        FromGiven::from_given(&given).map_err(A::Error::custom)
     }
 
     fn visit_str<E: serde::de::Error>(self, given: &str) -> std::result::Result<Self::Value, E> {
