@@ -1,0 +1,135 @@
+//! Quantities that only the catalogue writes: shares, watts, prices, memory transfer rates.
+//!
+//! Read from text with a unit, like those of `units`: `"72 %"`, `"450 W"`, `"1599 USD"`, `"5600 MT/s"`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer, Error as _};
+
+use crate::units::UnitError;
+
+/// A share of a whole in parts per million, 0 to 10^6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ratio(u64);
+
+impl Ratio {
+    /// The whole.
+    pub const ONE: Self = Self(1_000_000);
+
+    /// A share of `ppm` parts per million; `None` above the whole.
+    pub const fn from_ppm(ppm: u64) -> Option<Self> {
+        if ppm <= Self::ONE.0 { Some(Self(ppm)) } else { None }
+    }
+
+    /// Parts per million, as `Bandwidth::at_ppm` and `FlopRate::at_ppm` take them.
+    pub const fn ppm(self) -> u64 {
+        self.0
+    }
+}
+
+/// `digits[.digits] unit`, scaled by 10^`decimals`; refuses what would need rounding.
+fn read(text: &str, unit: &str, decimals: usize, example: &str) -> Result<u64, UnitError> {
+    let refuse = || UnitError { found: format!("{text:?}"), expected: format!("a value like {example:?}") };
+    let number = text.trim().strip_suffix(unit).ok_or_else(refuse)?.trim();
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || fraction.len() > decimals || !plain(whole) || !plain(fraction) {
+        return Err(refuse());
+    }
+    format!("{whole}{fraction:0<decimals$}").parse().map_err(|_| refuse())
+}
+
+impl FromStr for Ratio {
+    type Err = UnitError;
+    /// `"72 %"`, with at most four decimals so that nothing is rounded.
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let ppm = read(text, "%", 4, "72 %")?;
+        Self::from_ppm(ppm)
+            .ok_or_else(|| UnitError { found: format!("{text:?}"), expected: "at most 100 %".to_owned() })
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fraction = format!("{:04}", self.0 % 10_000);
+        let fraction = fraction.trim_end_matches('0');
+        let dot = if fraction.is_empty() { "" } else { "." };
+        write!(f, "{}{dot}{fraction} %", self.0 / 10_000)
+    }
+}
+
+/// Whole numbers of one unit.
+macro_rules! counted {
+    ($(#[$doc:meta])* $name:ident, $unit:literal, $example:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $name(pub u64);
+
+        impl FromStr for $name {
+            type Err = UnitError;
+            fn from_str(text: &str) -> Result<Self, UnitError> {
+                read(text, $unit, 0, $example).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{} {}", self.0, $unit)
+            }
+        }
+    };
+}
+
+counted!(
+    /// Power in watts.
+    Watts, "W", "450 W"
+);
+counted!(
+    /// A launch price in US dollars, taxes excluded.
+    Usd, "USD", "1599 USD"
+);
+counted!(
+    /// Memory transfers per second and channel, in millions.
+    TransferRate, "MT/s", "5600 MT/s"
+);
+
+macro_rules! deserialize_from_text {
+    ($($name:ty),*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+                String::deserialize(source)?.parse().map_err(D::Error::custom)
+            }
+        }
+    )*};
+}
+
+deserialize_from_text!(Ratio, Watts, Usd, TransferRate);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_exact_both_ways() {
+        for (text, ppm) in
+            [("72 %", 720_000), ("0 %", 0), ("100%", 1_000_000), ("0.0001 %", 1), ("88.25 %", 882_500)]
+        {
+            let ratio: Ratio = text.parse().unwrap();
+            assert_eq!(ratio.ppm(), ppm, "{text}");
+            assert_eq!(ratio.to_string().parse(), Ok(ratio), "{text}");
+        }
+        assert_eq!(Ratio(882_500).to_string(), "88.25 %");
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_hold() {
+        for text in ["72", "100.01 %", "0.00001 %", "-1 %", "%", ". %", "1e2 %", "18446744073709551615 %"] {
+            assert!(text.parse::<Ratio>().is_err(), "{text}");
+        }
+        assert!("450".parse::<Watts>().is_err());
+        assert!("4.5 W".parse::<Watts>().is_err());
+        assert_eq!("450 W".parse(), Ok(Watts(450)));
+        assert_eq!("5600 MT/s".parse(), Ok(TransferRate(5600)));
+    }
+}
