@@ -103,5 +103,7 @@ choice! {
     Overlap {
         /// None do: every copy is waited for.
         None = "none",
+        /// Those of a layer run beside that layer's work on the GPU.
+        WithinLayer = "within-layer",
     }
 }

@@ -148,7 +148,7 @@ section! {
         per_layer_overhead: SimDuration = "\"20 us\"",
         /// Fixed time per decoded token.
         per_token_overhead: SimDuration = "\"4 ms\"",
-        /// What overlaps with computation: none.
+        /// Which copies run beside computation: none or within-layer.
         overlap: Overlap = "\"none\"",
     }
 }

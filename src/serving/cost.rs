@@ -3,11 +3,11 @@
 //! Bytes are the weights, read once per pass, and the KV cache that attention reads. At batch 1 weight bytes decide;
 //! with many tokens per pass FLOPs do. Activations are left out: at the sizes of a pass they stay in the GPU's caches.
 //! A pass is cut into *stretches*, the GPU work between two routed-expert events: the stretch of an MoE layer holds any
-//! dense layers before it, its attention, router and shared experts; the tail holds trailing layers, the final norm and
-//! the LM head.
+//! dense layers before it, its attention, router and shared experts; the tail holds trailing layers and the output
+//! projection.
 
-use crate::model::{Dtype, LayerSpec, ModelSpec, WeightTypes};
-use crate::trace::{Pass, Phase};
+use crate::model::{Dtype, LayerSpec, ModelSpec};
+use crate::trace::Pass;
 use crate::units::{Bandwidth, Bytes, FlopRate, SimDuration};
 
 /// What the GPU reaches after the engine's efficiencies.
@@ -107,42 +107,55 @@ pub struct PassCosts {
     stretches: Vec<Stretch>,
     stretch_of_layer: Vec<usize>,
     tail: Stretch,
+    head: Stretch,
     experts: ExpertCosts,
 }
 
+/// Sizes of a model's weights as a pass reads them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WeightSizes {
+    /// Each layer without its routed experts, in the model's own numbering.
+    pub layers: Vec<Bytes>,
+    /// One routed expert, by MoE layer.
+    pub experts: Vec<Bytes>,
+    /// The output projection, whether or not it has weights of its own.
+    pub logits: Bytes,
+}
+
 impl PassCosts {
-    /// `expert_bytes` by MoE layer; `top_k` experts per token at most.
+    /// Of `model`, whose weights have these sizes and whose KV cache is stored as `kv`; `top_k` experts per token at
+    /// most.
     pub fn new(
         model: &ModelSpec,
-        weights: &WeightTypes,
+        sizes: WeightSizes,
         kv: Dtype,
         rates: GpuRates,
         overheads: Overheads,
-        expert_bytes: Vec<Bytes>,
         top_k: u32,
     ) -> Self {
+        let empty = Stretch { layers: Vec::new(), weight_bytes: Bytes::ZERO, params: 0 };
         let mut stretches: Vec<Stretch> = Vec::new();
         let mut stretch_of_layer = Vec::new();
-        let mut open = Stretch { layers: Vec::new(), weight_bytes: Bytes::ZERO, params: 0 };
-        for layer in &model.layers {
-            open.weight_bytes += layer.resident_bytes(weights);
-            open.params += layer.resident_params();
+        let mut open = empty.clone();
+        for (layer, size) in model.layers.iter().zip(&sizes.layers) {
+            let mut params = layer.params();
+            params.routed_experts = 0;
+            open.weight_bytes += *size;
+            open.params += params.total();
             open.layers.push(layer.clone());
-            if layer.expert_params() > 0 {
+            if layer.moe().is_some() {
                 let known = stretches.iter().position(|stretch| *stretch == open);
                 stretch_of_layer.push(known.unwrap_or(stretches.len()));
+                let closed = std::mem::replace(&mut open, empty.clone());
                 if known.is_none() {
-                    stretches.push(open.clone());
+                    stretches.push(closed);
                 }
-                open = Stretch { layers: Vec::new(), weight_bytes: Bytes::ZERO, params: 0 };
             }
         }
-        let head = model.params().lm_head.max(model.vocab * model.hidden);
-        open.weight_bytes += weights.lm_head.bytes_for(head);
-        open.params += head;
+        let head = Stretch { layers: Vec::new(), weight_bytes: sizes.logits, params: model.logits_params() };
         let params = model.layers.iter().map(LayerSpec::expert_params).max().unwrap_or(0);
-        let experts = ExpertCosts::new(rates, params, expert_bytes, top_k);
-        Self { rates, overheads, kv, stretches, stretch_of_layer, tail: open, experts }
+        let experts = ExpertCosts::new(rates, params, sizes.experts, top_k);
+        Self { rates, overheads, kv, stretches, stretch_of_layer, tail: open, head, experts }
     }
 
     /// The routed experts.
@@ -166,19 +179,25 @@ impl PassCosts {
         self.stretch_of_layer[layer as usize]
     }
 
-    /// What follows the last MoE layer. The LM head runs for one token of a pass, the one that is sampled.
+    /// What follows the last MoE layer: trailing layers for all tokens, and the output projection for the one token of
+    /// the pass that is sampled.
     pub fn tail_cost(&self, pass: &Pass) -> StretchCost {
-        let rows = if self.tail.layers.is_empty() || pass.phase == Phase::Decode { 1 } else { pass.rows };
-        self.cost(&self.tail, pass, rows)
+        let (tail, head) = (self.cost(&self.tail, pass, pass.rows), self.cost(&self.head, pass, 1));
+        StretchCost {
+            compute: tail.compute + head.compute,
+            overhead: tail.overhead + head.overhead,
+            bytes: tail.bytes + head.bytes,
+        }
     }
 
     fn cost(&self, stretch: &Stretch, pass: &Pass, rows: u64) -> StretchCost {
         // Attention reads the cache once for all tokens of the pass; each token sees half of the pass on average.
         let seen = pass.context + pass.rows.div_ceil(2);
-        let kv_bytes = |layer: &LayerSpec| {
-            layer.kv_bytes_per_token(self.kv).times(layer.kv_tokens_kept(pass.context + pass.rows)) + layer.state_bytes()
+        let kv_bytes = |layer: &LayerSpec| layer.kv_bytes(pass.context + pass.rows, self.kv);
+        let attention_flops = |layer: &LayerSpec| match pass.rows {
+            1 => layer.attention_flops(seen),
+            rows => layer.prefill_attention_flops(seen).saturating_mul(rows),
         };
-        let attention_flops = |layer: &LayerSpec| layer.attention_flops(seen) * pass.rows;
         let bytes = stretch.weight_bytes + stretch.layers.iter().map(kv_bytes).sum();
         let flops = 2 * stretch.params * rows + stretch.layers.iter().map(attention_flops).sum::<u64>();
         StretchCost {

@@ -2,4 +2,4 @@
 
 mod cost;
 
-pub use cost::{ExpertCosts, GpuRates, Overheads, PassCosts, StretchCost};
+pub use cost::{ExpertCosts, GpuRates, Overheads, PassCosts, StretchCost, WeightSizes};

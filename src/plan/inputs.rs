@@ -1,0 +1,106 @@
+//! What the points of a sweep share: policies, traces, futures and imported models, each loaded once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::cache::{Future, Grouping, Registry};
+use crate::error::Result;
+use crate::trace::{self, Pass, PassOptions, Trace, passes};
+
+/// A value that is made at most once, whoever asks first.
+type Once<T> = Arc<OnceLock<Result<Arc<T>>>>;
+
+/// Values by key, made on demand. The map is locked only to find the cell, never while a value is made.
+#[derive(Debug)]
+struct Shelf<K, T> {
+    cells: Mutex<BTreeMap<K, Once<T>>>,
+}
+
+impl<K, T> Default for Shelf<K, T> {
+    fn default() -> Self {
+        Self { cells: Mutex::new(BTreeMap::new()) }
+    }
+}
+
+impl<K: Ord, T> Shelf<K, T> {
+    fn get(&self, key: K, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+        let cell = {
+            let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(cells.entry(key).or_default())
+        };
+        cell.get_or_init(|| make().map(Arc::new)).clone()
+    }
+}
+
+/// Order of passes as a key: sequences, prefill, chunk, decode tokens.
+type PassKey = (PathBuf, bool, u64, u64, u64);
+
+/// What points share.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    registry: Registry,
+    traces: Shelf<PathBuf, Trace>,
+    passes: Shelf<PassKey, Vec<Pass>>,
+    futures: Shelf<(PassKey, bool), Future>,
+    profiles: Shelf<PathBuf, Vec<u64>>,
+}
+
+impl Inputs {
+    /// With these policies beside nothing loaded yet; [`Inputs::default`] has the built-in ones.
+    pub fn new(registry: Registry) -> Self {
+        Self { registry, ..Self::default() }
+    }
+
+    /// The policies that scenarios may name.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The trace in a file.
+    ///
+    /// # Errors
+    /// As [`trace::open`].
+    pub fn trace(&self, path: &Path) -> Result<Arc<Trace>> {
+        self.traces.get(path.to_owned(), || trace::open(path))
+    }
+
+    fn pass_key(path: &Path, options: &PassOptions) -> PassKey {
+        (path.to_owned(), options.prefill, options.prefill_chunk, options.sequences, options.decode_tokens)
+    }
+
+    /// The order of passes over a trace.
+    ///
+    /// # Errors
+    /// As [`Inputs::trace`].
+    pub fn passes(&self, path: &Path, trace: &Trace, options: &PassOptions) -> Result<Arc<Vec<Pass>>> {
+        self.passes.get(Self::pass_key(path, options), || Ok(passes(trace, options)))
+    }
+
+    /// The future of those passes.
+    ///
+    /// # Errors
+    /// As [`Future::of`].
+    pub fn future(
+        &self,
+        path: &Path,
+        trace: &Trace,
+        options: &PassOptions,
+        passes: &[Pass],
+        grouping: Grouping,
+    ) -> Result<Arc<Future>> {
+        let key = (Self::pass_key(path, options), grouping == Grouping::Access);
+        self.futures.get(key, || Future::of(trace, passes, grouping))
+    }
+
+    /// Selections of each expert in a trace.
+    ///
+    /// # Errors
+    /// As [`Inputs::trace`].
+    pub fn profile(&self, path: &Path) -> Result<Arc<Vec<u64>>> {
+        self.profiles.get(path.to_owned(), || {
+            let trace = self.trace(path)?;
+            Ok(trace::stats::Popularity::of(&trace, 0..trace.sequences().len()).counts)
+        })
+    }
+}

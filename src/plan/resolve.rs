@@ -1,0 +1,84 @@
+//! Collects, while a point is resolved, what each setting became and what is wrong.
+
+use std::fmt::Display;
+
+use super::Setting;
+use crate::catalogue::Entry;
+use crate::error::{Error, Place};
+use crate::scenario::{PointScenario, Scenario};
+
+/// The point being resolved, the settings so far, and the errors so far.
+pub(super) struct Resolver<'a> {
+    pub(super) point: &'a PointScenario,
+    settings: Vec<Setting>,
+    errors: Vec<Error>,
+}
+
+impl<'a> Resolver<'a> {
+    pub(super) fn new(point: &'a PointScenario) -> Self {
+        Self { point, settings: Vec::new(), errors: Vec::new() }
+    }
+
+    pub(super) fn scenario(&self) -> &'a Scenario {
+        &self.point.scenario
+    }
+
+    /// Where a key's value was written.
+    pub(super) fn place(&self, key: &str) -> Place {
+        self.point.places.of(key)
+    }
+
+    /// Notes a setting that the user wrote.
+    pub(super) fn given(&mut self, key: &str, value: impl Display) {
+        let origin = self.place(key).to_string();
+        self.note(key, value, origin);
+    }
+
+    /// Notes what a setting became and why.
+    pub(super) fn note(&mut self, key: &str, value: impl Display, origin: impl Into<String>) {
+        self.settings.push(Setting { key: key.to_owned(), value: value.to_string(), origin: origin.into() });
+    }
+
+    /// The value that the user wrote, else the default, noted with its origin.
+    pub(super) fn or_default<T: Display>(&mut self, key: &str, written: Option<T>, default: T, why: &str) -> T {
+        match written {
+            Some(value) => {
+                self.given(key, &value);
+                value
+            }
+            None => {
+                self.note(key, &default, why);
+                default
+            }
+        }
+    }
+
+    /// Notes an error at a key.
+    pub(super) fn refuse(&mut self, key: &str, error: impl FnOnce(Place) -> Error) {
+        self.errors.push(error(self.place(key)));
+    }
+
+    /// Notes an error that has its place already.
+    pub(super) fn push(&mut self, error: Error) {
+        self.errors.push(error);
+    }
+
+    /// A catalogue row by the name under `key`; an unknown name is an error with the nearest known one.
+    pub(super) fn row<T: Entry>(&mut self, key: &str, name: &str) -> Option<&'static T> {
+        let row = T::find(name);
+        if row.is_none() {
+            self.refuse(key, |place| Error::at(place, format!("unknown {} {name:?}", T::WHAT)).nearest(name, T::names()));
+        }
+        row
+    }
+
+    /// All errors as one; there must be one.
+    pub(super) fn into_error(self) -> Error {
+        Error::join(self.errors).unwrap_or_else(|| Error::new("the scenario could not be resolved"))
+    }
+
+    /// The settings, and the errors where there are any.
+    pub(super) fn finish(self) -> (Vec<Setting>, Option<Error>) {
+        (self.settings, Error::join(self.errors))
+    }
+}
