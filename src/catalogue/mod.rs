@@ -1,1 +1,3 @@
 //! Models, hardware, quantisations and engines, every number with its source.
+
+pub mod models;

@@ -119,7 +119,7 @@ fn by_sparse_step(config: &Config, layers: usize) -> Result<Option<Vec<bool>>> {
         return Ok(None);
     }
     let (step, dense) = (step.unwrap_or(1), dense.unwrap_or_default());
-    let sparse = |layer: usize| step > 0 && (layer + 1) % step == 0 && !dense.contains(&layer);
+    let sparse = |layer: usize| step > 0 && (layer + 1).is_multiple_of(step) && !dense.contains(&layer);
     Ok(Some((0..layers).map(sparse).collect()))
 }
 
@@ -172,7 +172,7 @@ pub(super) fn kinds(config: &Config, layers: usize) -> Result<Vec<Kind>> {
         return items.iter().map(kind).collect();
     }
     if let Some(interval) = index(config, "full_attention_interval", 1)? {
-        let full = |layer: usize| (layer + 1) % interval == 0;
+        let full = |layer: usize| (layer + 1).is_multiple_of(interval);
         return Ok((0..layers).map(|layer| if full(layer) { Kind::Full } else { Kind::Linear }).collect());
     }
     if config.get("attention_chunk_size").is_some() {

@@ -50,7 +50,7 @@ pub(super) fn heads(config: &Config, family: &Family) -> Result<Gqa> {
 
 /// Every key-value head serves the same number of query heads.
 fn grouped(config: &Config, key: &str, gqa: Gqa) -> Result<Gqa> {
-    if gqa.heads % gqa.kv_heads == 0 {
+    if gqa.heads.is_multiple_of(gqa.kv_heads) {
         return Ok(gqa);
     }
     let message = format!("{} query heads cannot share {} key-value heads evenly", gqa.heads, gqa.kv_heads);
