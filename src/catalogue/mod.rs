@@ -1,4 +1,4 @@
-//! Hardware, storage types and engines, every number with its source.
+//! Models, hardware, storage types and engines, every number with its source.
 //!
 //! The rows are TOML files compiled into the program and read once, strictly: an unknown key or a number without a
 //! source is an error. A row may give one `source` and `fidelity` for all its numbers; after loading each number
@@ -11,6 +11,7 @@ mod entry;
 mod gpus;
 mod layers;
 mod load;
+pub mod models;
 mod quant;
 mod quantity;
 mod sourced;

@@ -4,5 +4,7 @@
 //! transient overshoot of a cache is measured by the simulation.
 
 mod ledger;
+mod workspace;
 
 pub use ledger::{Ledger, Tier};
+pub use workspace::workspace;

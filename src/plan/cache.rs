@@ -1,0 +1,195 @@
+//! The expert cache: its policy, its capacity, and what it starts with.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::model::ModelPlan;
+use super::resolve::Resolver;
+use super::workload::Workload;
+use super::{CachePlan, Inputs};
+use crate::cache::{CacheShape, Grouping, PolicyRow, Scope};
+use crate::error::Error;
+use crate::memory::{Ledger, Tier};
+use crate::scenario::{Between, CacheCapacity, CacheScope, CacheStart, ExpertHome, PinnedExpert};
+use crate::units::Bytes;
+
+/// The cache with what the labels need of it.
+#[derive(Clone, Debug)]
+pub(super) struct Cache {
+    pub(super) plan: CachePlan,
+    pub(super) capacity: Bytes,
+    pub(super) is_oracle: bool,
+    pub(super) scope_name: &'static str,
+    pub(super) replay_name: &'static str,
+}
+
+pub(super) fn policy(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<PolicyRow> {
+    let Some(name) = &resolver.scenario().cache.policy else {
+        resolver.note("cache.policy", "lru", "default");
+        return inputs.registry().find("lru").cloned();
+    };
+    resolver.given("cache.policy", name);
+    let row = inputs.registry().find(name).cloned();
+    if row.is_none() {
+        resolver.refuse("cache.policy", |place| {
+            let known = inputs.registry().rows().iter().map(|row| row.name.as_str());
+            Error::at(place, format!("unknown cache policy {name:?}")).nearest(name, known)
+        });
+    }
+    row
+}
+
+pub(super) fn resolve(
+    resolver: &mut Resolver<'_>,
+    inputs: &Inputs,
+    model: &ModelPlan,
+    workload: &Workload,
+    policy: PolicyRow,
+    ledger: &mut Ledger,
+) -> Option<Cache> {
+    let section = &resolver.scenario().cache;
+    let slots = section.slots_per_layer;
+    let total = model.experts_total();
+    let layers = u32::try_from(model.experts.len()).unwrap_or(u32::MAX);
+    let capacity = capacity(resolver, model, ledger);
+    ledger.add(Tier::Vram, if capacity >= total { "routed experts" } else { "expert cache" }, capacity);
+    let (scope, scope_name) = match (slots, section.scope) {
+        (Some(_), _) => (Scope::PerLayer, "slots"),
+        (None, Some(CacheScope::PerLayer)) => (Scope::PerLayer, "per-layer"),
+        (None, Some(CacheScope::Global) | None) => (Scope::Global, "global"),
+    };
+    let pool_capacity = match (slots, scope) {
+        (Some(slots), _) => model.experts.iter().map(|expert| expert.get() * slots_of(slots, model)).collect(),
+        (None, Scope::PerLayer) => vec![capacity.get() / u64::from(layers.max(1)); layers as usize],
+        (None, Scope::Global) => vec![capacity.get()],
+    };
+    let pinned = pins(resolver, model);
+    let start_filled = start(resolver, capacity, total);
+    let (profile, in_sample) = profile(resolver, inputs, workload, &policy)?;
+    let replay_name = if workload.grouping == Grouping::Layer { "layer" } else { "access" };
+    resolver.note("cache.scope", scope_name, if section.scope.is_some() { "as written" } else { "default" });
+    let seed = resolver.or_default("seed", resolver.scenario().seed, 0, "default");
+    Some(Cache {
+        is_oracle: policy.needs.future || in_sample,
+        plan: CachePlan {
+            shape: CacheShape {
+                layers,
+                experts: model.spec.experts(),
+                sizes: model.experts.iter().map(|expert| expert.get()).collect(),
+                scope,
+                pool_capacity,
+                pinned,
+            },
+            policy,
+            seed,
+            grouping: workload.grouping,
+            start_filled,
+            clear_between: resolver.scenario().workload.between == Some(Between::Clear),
+            profile,
+        },
+        capacity,
+        scope_name,
+        replay_name,
+    })
+}
+
+/// Slots of a layer: never more than it has experts.
+fn slots_of(slots: NonZeroU32, model: &ModelPlan) -> u64 {
+    u64::from(slots.get().min(model.spec.experts()))
+}
+
+/// VRAM for routed experts: what was asked for, but never more than all of them take.
+fn capacity(resolver: &mut Resolver<'_>, model: &ModelPlan, ledger: &Ledger) -> Bytes {
+    let scenario = resolver.scenario();
+    let total = model.experts_total();
+    if scenario.placement.experts == Some(ExpertHome::Vram) {
+        resolver.note("cache.capacity", total, "placement.experts = \"vram\": all routed experts");
+        return total;
+    }
+    if let Some(slots) = scenario.cache.slots_per_layer {
+        let capacity = model.experts.iter().map(|expert| expert.times(slots_of(slots, model))).sum();
+        resolver.given("cache.slots_per_layer", format!("{slots} ({capacity})"));
+        return capacity;
+    }
+    let free = ledger.free(Tier::Vram);
+    let (wanted, how) = match scenario.cache.capacity {
+        Some(CacheCapacity::Size(size)) => (size, String::new()),
+        Some(CacheCapacity::Share(share)) => (share.of(total), format!("{share} of all routed experts, ")),
+        Some(CacheCapacity::Rest) | None => (free, "what VRAM is left, ".to_owned()),
+    };
+    let capacity = wanted.min(total);
+    let cut = if wanted > total { "all routed experts, " } else { "" };
+    match scenario.cache.capacity {
+        Some(_) => {
+            let place = resolver.place("cache.capacity");
+            resolver.note("cache.capacity", capacity, format!("{how}{cut}{place}"));
+        }
+        None => resolver.note("cache.capacity", capacity, format!("default: {how}{cut}of {free}")),
+    }
+    capacity
+}
+
+fn pins(resolver: &mut Resolver<'_>, model: &ModelPlan) -> Vec<u32> {
+    let (layers, experts) = (model.experts.len(), model.spec.experts());
+    let mut pinned = Vec::new();
+    for PinnedExpert { layer, expert } in resolver.scenario().cache.pin.iter().flatten() {
+        if usize::from(layer.0) < layers && u32::from(expert.0) < experts {
+            pinned.push(u32::from(layer.0) * experts + u32::from(expert.0));
+        } else {
+            resolver.refuse("cache.pin", |place| {
+                let found = format!("cache.pin: no expert \"{}:{}\" in {}", layer.0, expert.0, model.spec.name);
+                Error::at(place, found).expected(format!("a layer below {layers} and an expert below {experts}"))
+            });
+        }
+    }
+    pinned
+}
+
+fn start(resolver: &mut Resolver<'_>, capacity: Bytes, total: Bytes) -> bool {
+    let fits = capacity >= total;
+    match resolver.scenario().cache.start {
+        Some(start) => {
+            resolver.given("cache.start", start.spelling());
+            start == CacheStart::Filled
+        }
+        None if fits => {
+            resolver.note("cache.start", "filled", "default: every expert fits, and engines load them at start");
+            true
+        }
+        None => {
+            resolver.note("cache.start", "empty", "default: experts are loaded when first asked for");
+            false
+        }
+    }
+}
+
+/// The profile, and whether it was taken from the very trace that it is judged on.
+fn profile(
+    resolver: &mut Resolver<'_>,
+    inputs: &Inputs,
+    workload: &Workload,
+    policy: &PolicyRow,
+) -> Option<(Arc<Vec<u64>>, bool)> {
+    if !policy.needs.profile {
+        return Some((Arc::default(), false));
+    }
+    let (path, in_sample) = match &resolver.scenario().cache.profile {
+        Some(path) => {
+            resolver.given("cache.profile", path.display());
+            (path, *path == workload.path)
+        }
+        None => {
+            resolver.note("cache.profile", &workload.name, "default: the trace itself, so the policy counts as an oracle");
+            (&workload.path, true)
+        }
+    };
+    let shape = |trace: &crate::trace::Trace| (trace.header().layers(), trace.header().experts);
+    let found = inputs.trace(path).and_then(|trace| {
+        if shape(&trace) == shape(&workload.plan.trace) {
+            return inputs.profile(path);
+        }
+        let message = format!("{} is of another model than the workload's trace", path.display());
+        Err(Error::at(resolver.place("cache.profile"), message))
+    });
+    found.map(|profile| (profile, in_sample)).map_err(|error| resolver.push(error)).ok()
+}

@@ -1,0 +1,173 @@
+//! What is replayed: the trace, checked against the model, and the order of its passes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::model::ModelPlan;
+use super::resolve::Resolver;
+use super::{Inputs, WorkloadPlan};
+use crate::cache::{Grouping, PolicyRow};
+use crate::error::{Error, Result};
+use crate::scenario::ReplayMode;
+use crate::trace::{Pass, PassOptions, Phase, Trace, TraceBuilder, TraceHeader};
+use crate::units::Bytes;
+
+/// Tokens of context where the scenario does not say and no sequence is longer.
+const CONTEXT_DEFAULT: u64 = 4096;
+/// Prompt tokens in one pass where the scenario does not say: llama.cpp's default micro-batch (`--ubatch-size`).
+const PREFILL_CHUNK_DEFAULT: u64 = 512;
+/// Tokens decoded for a dense model without a trace.
+const DENSE_DECODE_DEFAULT: u64 = 128;
+
+/// The workload with what the ledger and the labels need of it.
+#[derive(Clone, Debug)]
+pub(super) struct Workload {
+    pub(super) plan: WorkloadPlan,
+    pub(super) path: PathBuf,
+    /// File name of the trace.
+    pub(super) name: String,
+    pub(super) grouping: Grouping,
+    pub(super) options: PassOptions,
+    /// Tokens that the KV cache has room for.
+    pub(super) context: u64,
+    /// Tokens of the longest pass.
+    pub(super) pass_rows: u64,
+    /// Tokens of the longest sequence, prompt included.
+    pub(super) longest: u64,
+}
+
+impl Workload {
+    /// Bytes of the experts that one token asks for, over all layers.
+    pub(super) fn token_working_set(&self, model: &ModelPlan) -> Bytes {
+        let top_k = u64::from(self.plan.trace.header().top_k);
+        model.experts.iter().map(|expert| expert.times(top_k)).sum()
+    }
+}
+
+pub(super) fn resolve(
+    resolver: &mut Resolver<'_>,
+    inputs: &Inputs,
+    model: &ModelPlan,
+    policy: &PolicyRow,
+) -> Result<Workload> {
+    let section = &resolver.scenario().workload;
+    let (path, trace) = match &section.trace {
+        Some(path) => {
+            resolver.given("workload.trace", path.display());
+            let trace = inputs.trace(path)?;
+            check_shape(resolver, path, &trace, model)?;
+            (path.clone(), trace)
+        }
+        None if model.experts.is_empty() => {
+            let tokens = section.decode_tokens.map_or(DENSE_DECODE_DEFAULT, std::num::NonZeroU64::get);
+            resolver.note("workload.trace", format!("{tokens} tokens"), "a dense model routes nothing");
+            (PathBuf::from("dense"), Arc::new(dense(&model.spec.name, tokens)?))
+        }
+        None => {
+            let place = resolver.place("workload");
+            let example = "\"../traces/qwen3-30b-a3b.moetrace\"";
+            return Err(Error::at(place, "workload.trace is missing").expected(format!("a routing trace, like {example}")));
+        }
+    };
+    let options = pass_options(resolver);
+    let passes = inputs.passes(&path, &trace, &options)?;
+    if passes.is_empty() {
+        let place = resolver.place("workload.trace");
+        return Err(Error::at(place, "nothing to replay: the trace has no tokens of the phases asked for"));
+    }
+    let grouping = match resolver.scenario().cache.replay {
+        Some(ReplayMode::Access) => Grouping::Access,
+        Some(ReplayMode::Layer) | None => Grouping::Layer,
+    };
+    let future =
+        policy.needs.future.then(|| inputs.future(&path, &trace, &options, &passes, grouping)).transpose()?;
+    let longest = passes.iter().map(|pass| pass.context + pass.rows).max().unwrap_or(0);
+    let context = section.context.map(std::num::NonZeroU64::get);
+    let why = "default: 4096, or the longest sequence";
+    let context = resolver.or_default("workload.context", context, longest.max(CONTEXT_DEFAULT), why);
+    Ok(Workload {
+        name: path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned()),
+        pass_rows: passes.iter().map(|pass: &Pass| pass.rows).max().unwrap_or(1),
+        plan: WorkloadPlan { trace, passes, future },
+        path,
+        grouping,
+        options,
+        context,
+        longest,
+    })
+}
+
+fn pass_options(resolver: &mut Resolver<'_>) -> PassOptions {
+    let section = &resolver.scenario().workload;
+    let all = |count: Option<std::num::NonZeroU64>| count.map_or(u64::MAX, std::num::NonZeroU64::get);
+    if let Some(sequences) = section.sequences {
+        resolver.given("workload.sequences", sequences);
+    }
+    if let Some(tokens) = section.decode_tokens {
+        resolver.given("workload.decode_tokens", tokens);
+    }
+    PassOptions {
+        prefill: resolver.or_default("workload.prefill", section.prefill, true, "default: prompts too, where traced"),
+        prefill_chunk: resolver.or_default(
+            "workload.prefill_chunk",
+            section.prefill_chunk.map(std::num::NonZeroU64::get),
+            PREFILL_CHUNK_DEFAULT,
+            "default: llama.cpp's micro-batch",
+        ),
+        sequences: all(section.sequences),
+        decode_tokens: all(section.decode_tokens),
+    }
+}
+
+/// The trace must be of this model: as many MoE layers, the same experts, no more experts per token, and the same layer
+/// numbers unless the trace counts MoE layers from 0.
+fn check_shape(resolver: &mut Resolver<'_>, path: &Path, trace: &Trace, model: &ModelPlan) -> Result<()> {
+    let header = trace.header();
+    let (layer_ids, experts) = (model.spec.moe_layer_ids(), model.spec.experts());
+    let place = || resolver.place("workload.trace");
+    let shape = |layers: usize, experts: u32| format!("{layers} MoE layers of {experts} experts");
+    if header.layers() != layer_ids.len() || header.experts != experts {
+        let found = format!("{} holds {}", path.display(), shape(header.layers(), header.experts));
+        let expected = format!("{} as {} has", shape(layer_ids.len(), experts), model.spec.name);
+        return Err(Error::at(place(), found).expected(expected));
+    }
+    let counted = (0_u32..).take(layer_ids.len()).eq(header.layer_ids.iter().copied());
+    if header.layer_ids != layer_ids && !counted {
+        let found = format!("{} holds MoE layers {}", path.display(), ranges(&header.layer_ids));
+        return Err(Error::at(place(), found).expected(format!("{} as {} has", ranges(&layer_ids), model.spec.name)));
+    }
+    let top_k = model.spec.top_k();
+    if header.top_k > top_k {
+        let found = format!("{} routes each token to {} experts", path.display(), header.top_k);
+        return Err(Error::at(place(), found).expected(format!("at most {top_k} as {} has", model.spec.name)));
+    }
+    if header.top_k < top_k {
+        let note = format!("the trace routes to {}, the model to {top_k}: fewer experts are read", header.top_k);
+        resolver.note("experts per token", header.top_k, note);
+    }
+    Ok(())
+}
+
+/// Ascending numbers in short: `3-60`, `0, 2, 4, ...`.
+fn ranges(numbers: &[u32]) -> String {
+    match numbers {
+        [] => "none".to_owned(),
+        [first, .., last] if (last - first) as usize + 1 == numbers.len() => format!("{first}-{last}"),
+        [only] => only.to_string(),
+        _ => {
+            let shown: Vec<String> = numbers.iter().take(3).map(u32::to_string).collect();
+            format!("{}, ...", shown.join(", "))
+        }
+    }
+}
+
+/// A sequence without routing.
+fn dense(model: &str, tokens: u64) -> Result<Trace> {
+    let header = TraceHeader { model: model.to_owned(), source: "dense".to_owned(), ..TraceHeader::default() };
+    let mut builder = TraceBuilder::new(header)?;
+    builder.begin_sequence("", 0)?;
+    for _ in 0..tokens {
+        builder.push(Phase::Decode, &[])?;
+    }
+    builder.finish()
+}
