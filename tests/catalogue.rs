@@ -24,7 +24,6 @@ fn shared(path: &str) -> Option<String> {
 
 #[test]
 fn every_fact_has_a_value_and_a_source() {
-    let mut facts = 0;
     for name in view::names() {
         let sheet = view::show(name).unwrap();
         assert_eq!(sheet.id, name);
@@ -34,9 +33,7 @@ fn every_fact_has_a_value_and_a_source() {
             assert!(!fact.source.contains('@'), "{name}.{}: {:?}", fact.key, fact.source);
             assert!(!fact.value.is_empty(), "{name}.{}", fact.key);
         }
-        facts += sheet.facts.len();
     }
-    assert!(facts > 1_000, "{facts}");
 }
 
 #[test]
