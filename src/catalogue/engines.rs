@@ -9,11 +9,12 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::cpus::Cpu;
 use super::entry::{Entry, Fact};
 use super::load::parse_embedded;
 use super::quantity::Ratio;
 use super::sourced::Sourced;
-use crate::units::{Bytes, SimDuration};
+use crate::units::{Bytes, FlopRate, SimDuration};
 
 /// What runs at the same time as expert transfers and experts on the CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,8 +58,10 @@ pub struct EngineProfile {
     pub gpu_compute_efficiency: Sourced<Ratio>,
     /// Share of the theoretical DRAM bandwidth that experts on the CPU reach.
     pub cpu_memory_efficiency: Sourced<Ratio>,
-    /// Share of the CPU's vector peak that experts on the CPU reach in prefill.
+    /// Share of the CPU's FP32 vector peak that experts on the CPU reach with many tokens; integer kernels exceed it.
     pub cpu_compute_efficiency: Sourced<Ratio>,
+    /// Share of the CPU's matrix-unit peak that they reach; zero where the engine does not use such units.
+    pub cpu_matrix_efficiency: Sourced<Ratio>,
     /// Share of the theoretical host link that large copies from pinned memory reach.
     pub h2d_efficiency: Sourced<Ratio>,
     /// The same from pageable memory.
@@ -81,6 +84,17 @@ pub struct EngineProfile {
     pub graphs: Sourced<bool>,
     /// GPU memory that the framework holds beside weights, KV and workspace: contexts, libraries, allocator.
     pub framework_overhead: Sourced<Bytes>,
+}
+
+impl EngineProfile {
+    /// Operations per second that experts on this CPU reach with many tokens: vector or matrix units, whichever is
+    /// faster.
+    pub fn cpu_rate(&self, cpu: &Cpu) -> FlopRate {
+        let vector = cpu.fp32.value.at_ppm(self.cpu_compute_efficiency.value.ppm());
+        let matrix =
+            cpu.matrix_bf16.as_ref().map(|peak| peak.value.at_ppm(self.cpu_matrix_efficiency.value.ppm()));
+        matrix.map_or(vector, |matrix| matrix.max(vector))
+    }
 }
 
 static ROWS: LazyLock<Vec<EngineProfile>> =
@@ -137,6 +151,7 @@ impl Entry for EngineProfile {
             Fact::new("gpu_compute_efficiency", &self.gpu_compute_efficiency),
             Fact::new("cpu_memory_efficiency", &self.cpu_memory_efficiency),
             Fact::new("cpu_compute_efficiency", &self.cpu_compute_efficiency),
+            Fact::new("cpu_matrix_efficiency", &self.cpu_matrix_efficiency),
             Fact::new("h2d_efficiency", &self.h2d_efficiency),
             Fact::new("h2d_pageable_efficiency", &self.h2d_pageable_efficiency),
             Fact::new("h2d_latency", &self.h2d_latency),

@@ -40,8 +40,8 @@ pub fn parse<T: DeserializeOwned>(text: &str, file: &str) -> Result<Vec<T>> {
 }
 
 /// The keys of `Sourced`: a table with others, such as a mix with a type for `value` matrices, is itself a value.
-fn is_number_key(key: &String) -> bool {
-    matches!(key.as_str(), "value" | "source" | "fidelity")
+fn is_number_key(key: &str) -> bool {
+    matches!(key, "value" | "source" | "fidelity")
 }
 
 /// The rows of a file that is compiled in.
@@ -61,7 +61,9 @@ fn expand_row(row: &mut Table, sources: &BTreeMap<String, String>) -> std::resul
     let default_fidelity = row.remove("fidelity");
     for (key, value) in row.iter_mut().filter(|(key, _)| !PLAIN_KEYS.contains(&key.as_str())) {
         let mut number = match &mut *value {
-            Value::Table(table) if table.contains_key("value") && table.keys().all(is_number_key) => {
+            Value::Table(table)
+                if table.contains_key("value") && table.keys().all(|key| is_number_key(key)) =>
+            {
                 std::mem::take(table)
             }
             bare => Table::from_iter([("value".to_owned(), bare.clone())]),
@@ -84,7 +86,7 @@ fn expand_source(source: &str, sources: &BTreeMap<String, String>) -> std::resul
     let Some(reference) = source.strip_prefix('@') else {
         return if source.trim().is_empty() { Err("empty source".to_owned()) } else { Ok(source.to_owned()) };
     };
-    let end = reference.find([' ', ',', ';']).unwrap_or(reference.len());
+    let end = reference.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(reference.len());
     let (name, rest) = reference.split_at(end);
     match sources.get(name) {
         Some(text) => Ok(format!("{text}{rest}")),

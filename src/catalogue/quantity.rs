@@ -9,7 +9,8 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 
 use crate::units::UnitError;
 
-/// A share of a whole in parts per million, 0 to 10^6.
+/// A share of a nominal figure in parts per million. Mostly below the whole, but ten times it is allowed: integer kernels
+/// outrun a CPU's floating-point peak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ratio(u64);
 
@@ -17,9 +18,9 @@ impl Ratio {
     /// The whole.
     pub const ONE: Self = Self(1_000_000);
 
-    /// A share of `ppm` parts per million; `None` above the whole.
+    /// A share of `ppm` parts per million; `None` above ten times the whole.
     pub const fn from_ppm(ppm: u64) -> Option<Self> {
-        if ppm <= Self::ONE.0 { Some(Self(ppm)) } else { None }
+        if ppm <= 10 * Self::ONE.0 { Some(Self(ppm)) } else { None }
     }
 
     /// Parts per million, as `Bandwidth::at_ppm` and `FlopRate::at_ppm` take them.
@@ -46,7 +47,7 @@ impl FromStr for Ratio {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let ppm = read(text, "%", 4, "72 %")?;
         Self::from_ppm(ppm)
-            .ok_or_else(|| UnitError { found: format!("{text:?}"), expected: "at most 100 %".to_owned() })
+            .ok_or_else(|| UnitError { found: format!("{text:?}"), expected: "at most 1000 %".to_owned() })
     }
 }
 
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_hold() {
-        for text in ["72", "100.01 %", "0.00001 %", "-1 %", "%", ". %", "1e2 %", "18446744073709551615 %"] {
+        for text in ["72", "1000.01 %", "0.00001 %", "-1 %", "%", ". %", "1e2 %", "18446744073709551615 %"] {
             assert!(text.parse::<Ratio>().is_err(), "{text}");
         }
         assert!("450".parse::<Watts>().is_err());
