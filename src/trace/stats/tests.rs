@@ -1,30 +1,20 @@
 //! Statistics of traces small enough to work out by hand.
 
 use super::*;
-use crate::trace::data::IdColumn;
-use crate::trace::{NO_EXPERT_U8, SequenceMeta, TraceHeader};
+use crate::trace::{NO_EXPERT_U16, Phase, TraceBuilder, TraceHeader};
 
 /// One sequence for each entry: prompt rows, then ids `[token][layer][k]`.
-fn trace(layers: u32, experts: u32, top_k: u32, sequences: &[(u64, &[u8])]) -> Trace {
-    let row = u64::from(layers * top_k);
-    let mut first_token = 0;
-    let metas = sequences.iter().map(|(prefill_tokens, ids)| {
-        let tokens = ids.len() as u64 / row;
-        first_token += tokens;
-        SequenceMeta {
-            first_token: first_token - tokens,
-            tokens,
-            prefill_tokens: *prefill_tokens,
-            prompt_length: *prefill_tokens,
-            category: String::new(),
+fn trace(layers: u32, experts: u32, top_k: u32, sequences: &[(usize, &[u16])]) -> Trace {
+    let header = TraceHeader { layer_ids: (1..=layers).collect(), experts, top_k, ..TraceHeader::default() };
+    let width = header.slots_per_token();
+    let mut builder = TraceBuilder::new(header).unwrap();
+    for (prefill, ids) in sequences {
+        builder.begin_sequence("", 0).unwrap();
+        for (token, row) in ids.chunks(width).enumerate() {
+            builder.push(if token < *prefill { Phase::Prefill } else { Phase::Decode }, row).unwrap();
         }
-    });
-    Trace {
-        sequences: metas.collect(),
-        header: TraceHeader { layer_ids: (1..=layers).collect(), experts, top_k, ..TraceHeader::default() },
-        ids: IdColumn::U8(sequences.iter().flat_map(|(_, ids)| ids.iter().copied()).collect()),
-        weights: None,
     }
+    builder.finish().unwrap()
 }
 
 #[test]
@@ -67,10 +57,11 @@ fn reuse_counts_consecutive_decode_tokens_of_one_sequence() {
 }
 
 #[test]
-fn an_expert_that_stands_twice_in_a_row_counts_once() {
-    let trace = trace(1, 4, 2, &[(0, &[3, 3, 3, NO_EXPERT_U8])]);
-    let reuse = compute(&trace).next_token_reuse;
-    assert_eq!((reuse.selections, reuse.repeated), (1, 1));
+fn empty_slots_are_no_selections() {
+    let trace = trace(1, 4, 2, &[(0, &[3, 1, 3, NO_EXPERT_U16])]);
+    let stats = compute(&trace);
+    assert_eq!((stats.next_token_reuse.selections, stats.next_token_reuse.repeated), (1, 1));
+    assert_eq!(stats.concentration.selections, 3);
 }
 
 #[test]
@@ -98,11 +89,11 @@ proptest::proptest! {
     /// Every selection is counted once, and every use is either cold or a reuse.
     #[test]
     fn everything_is_counted_once(
-        ids in proptest::collection::vec(0_u8..5, 0..120),
-        prefill in 0_u64..10,
+        pairs in proptest::collection::vec((0_u16..5, 1_u16..5), 3..60),
+        prefill in 0_usize..10,
     ) {
+        let ids: Vec<u16> = pairs.iter().flat_map(|(one, step)| [*one, (one + step) % 5]).collect();
         let whole = &ids[..ids.len() / 6 * 6];
-        let prefill = prefill.min(whole.len() as u64 / 6);
         let trace = trace(3, 5, 2, &[(prefill, whole), (0, whole)]);
         let stats = compute(&trace);
         let counts = Popularity::of(&trace, 0..2).counts;
@@ -110,7 +101,7 @@ proptest::proptest! {
         proptest::prop_assert_eq!(stats.concentration.selections, 2 * whole.len() as u64);
         let used = counts.iter().filter(|count| **count > 0).count() as u64;
         proptest::prop_assert_eq!(stats.reuse_distances.cold, used);
-        let uses: u64 = stats.layers.iter().map(|layer| layer.reuse_distances.reuses + layer.reuse_distances.cold).sum();
-        proptest::prop_assert_eq!(stats.reuse_distances.reuses + stats.reuse_distances.cold, uses);
+        let uses = stats.layers.iter().map(|layer| layer.reuse_distances.reuses + layer.reuse_distances.cold);
+        proptest::prop_assert_eq!(stats.reuse_distances.reuses + stats.reuse_distances.cold, uses.sum::<u64>());
     }
 }
