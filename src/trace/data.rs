@@ -1,5 +1,8 @@
 //! A routing trace in memory: which experts each token chose in each MoE layer.
 
+use std::sync::Arc;
+
+use super::mmap::FileMap;
 use crate::units::{LayerIndex, SequenceIndex};
 
 /// In an 8-bit id column: no expert stands in this slot. Ids are 8 bits wide only where `experts <= 255`.
@@ -65,11 +68,33 @@ pub enum Ids<'a> {
     U16(&'a [u16]),
 }
 
-/// The id column, owned or mapped from a file.
+/// One column of numbers, owned or viewed in a mapped file.
+#[derive(Debug)]
+pub(super) enum Column<T> {
+    Owned(Vec<T>),
+    /// Bytes `start..end` of the map. Whoever builds this has checked that they lie within it, start on a boundary of
+    /// `T` and hold the machine's own byte order.
+    Mapped {
+        map: Arc<FileMap>,
+        start: usize,
+        end: usize,
+    },
+}
+
+impl<T: bytemuck::Pod> Column<T> {
+    pub(super) fn as_slice(&self) -> &[T] {
+        match self {
+            Self::Owned(values) => values,
+            Self::Mapped { map, start, end } => bytemuck::cast_slice(&map.bytes()[*start..*end]),
+        }
+    }
+}
+
+/// The id column in one of its widths.
 #[derive(Debug)]
 pub(super) enum IdColumn {
-    U8(Vec<u8>),
-    U16(Vec<u16>),
+    U8(Column<u8>),
+    U16(Column<u16>),
 }
 
 /// A routing trace.
@@ -78,7 +103,7 @@ pub struct Trace {
     pub(super) header: TraceHeader,
     pub(super) sequences: Vec<SequenceMeta>,
     pub(super) ids: IdColumn,
-    pub(super) weights: Option<Vec<u16>>,
+    pub(super) weights: Option<Column<u16>>,
 }
 
 impl Trace {
@@ -95,14 +120,14 @@ impl Trace {
     /// All expert ids, `[token][layer][k]`.
     pub fn ids(&self) -> Ids<'_> {
         match &self.ids {
-            IdColumn::U8(ids) => Ids::U8(ids),
-            IdColumn::U16(ids) => Ids::U16(ids),
+            IdColumn::U8(ids) => Ids::U8(ids.as_slice()),
+            IdColumn::U16(ids) => Ids::U16(ids.as_slice()),
         }
     }
 
     /// Gate weights in the layout of the ids, in units of 1/65,535; `None` where the source has none.
     pub fn weights(&self) -> Option<&[u16]> {
-        self.weights.as_deref()
+        self.weights.as_ref().map(Column::as_slice)
     }
 
     /// Rows, prompt and decode together.
@@ -118,6 +143,11 @@ impl Trace {
             Ids::U8(ids) => ids.get(slot).filter(|id| **id != NO_EXPERT_U8).map(|id| u16::from(*id)),
             Ids::U16(ids) => ids.get(slot).filter(|id| **id != NO_EXPERT_U16).copied(),
         }
+    }
+
+    /// Eight hexadecimal digits that recognise the same routing, whatever the names and notes around it.
+    pub fn fingerprint(&self) -> String {
+        super::format::fingerprint(self)
     }
 
     /// One sequence; panics where there is none of that index.
