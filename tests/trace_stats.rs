@@ -1,5 +1,7 @@
 //! Trace statistics against independent tools and real traces.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
 use std::path::PathBuf;
 
 use moesim::trace::stats::DistanceCounter;

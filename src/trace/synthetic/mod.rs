@@ -8,6 +8,7 @@
 
 mod fit;
 mod router;
+pub mod shipped;
 mod spec;
 
 use rand::Rng;

@@ -105,7 +105,7 @@ pub(super) fn gate_weights(count: usize, rng: &mut Xoshiro256PlusPlus) -> Vec<u1
     let mut values: Vec<u64> = (0..count)
         .map(|_| {
             let uniform = rng.next_u64() >> 48;
-            65_536 + 2 * (uniform * uniform >> 16)
+            65_536 + 2 * ((uniform * uniform) >> 16)
         })
         .collect();
     values.sort_unstable_by(|one, two| two.cmp(one));
