@@ -1,10 +1,11 @@
 //! Reuse distances: how many other experts were used since an expert's last use.
 //!
-//! Uses are counted as caches see them: one layer event asks once for each unique expert. A decode token makes one event per
-//! layer; a sequence's prefill makes one event per layer over the whole prompt. The distance of a use is the number of
-//! distinct objects (layer, expert) whose latest selection lies between this object's previous selection and the
-//! start of the event. An LRU cache of `C` slots that evicts after the event therefore hits exactly the uses whose distance is
-//! below `C`, wherever `C` holds at least the largest event. First uses have no distance and are counted apart.
+//! Uses are counted as caches see them: one layer event asks once for each unique expert. A decode token makes one
+//! event per layer; a sequence's prefill makes one event per layer over the whole prompt. The distance of a use is
+//! the number of distinct objects (layer, expert) whose latest selection lies between this object's previous
+//! selection and the start of the event. An LRU cache of `C` slots that evicts after the event therefore hits exactly
+//! the uses whose distance is below `C`, wherever `C` holds at least the largest event. First uses have no distance
+//! and are counted apart.
 //!
 //! Bennett and Kruskal's method (1975) with a Fenwick tree over time stamps, renumbered whenever the stamps run out,
 //! so memory grows with objects and not with the length of the trace.
@@ -66,8 +67,8 @@ impl DistanceCounter {
         }
     }
 
-    /// One event: its unique objects, in the order of their latest selection. An object that stands twice counts as used
-    /// twice.
+    /// One event: its unique objects, in the order of their latest selection. An object that stands twice counts as
+    /// used twice.
     pub fn event(&mut self, objects: &[usize]) {
         for object in objects {
             match self.stamps[*object] {
@@ -256,6 +257,25 @@ mod tests {
                 }
             }
             proptest::prop_assert_eq!(counted(6, &stream).histogram, histogram);
+        }
+
+        /// Against an LRU cache that looks up a whole event, then evicts, at every capacity that holds an event.
+        #[test]
+        fn misses_are_those_of_a_group_atomic_lru_cache(
+            events in proptest::collection::vec(proptest::sample::subsequence((0..8).collect::<Vec<usize>>(), 1..4), 0..60),
+        ) {
+            let mut counter = DistanceCounter::new(8);
+            events.iter().for_each(|event| counter.event(event));
+            for slots in 3..=8 {
+                let (mut resident, mut misses) = (Vec::new(), 0);
+                for event in &events {
+                    misses += event.iter().filter(|object| !resident.contains(*object)).count() as u64;
+                    resident.retain(|object| !event.contains(object));
+                    resident.extend(event);
+                    resident.drain(..resident.len().saturating_sub(slots));
+                }
+                proptest::prop_assert_eq!(counter.misses(slots), misses);
+            }
         }
     }
 }

@@ -31,8 +31,8 @@ pub struct Concentration {
     pub hottest_10_percent: Option<f64>,
     /// As above, for the hottest 25 %.
     pub hottest_25_percent: Option<f64>,
-    /// Exponent of the power law of count against rank, by least squares of the logarithms over the experts used; 0 is even.
-    /// Over all layers: the mean.
+    /// Exponent of the power law of count against rank, by least squares of the logarithms over the experts used; 0
+    /// is even. Over all layers: the mean.
     pub zipf_slope: Option<f64>,
     /// Entropy over its largest possible value: 1 is even. Over all layers: the mean.
     pub normalised_entropy: Option<f64>,

@@ -1,11 +1,11 @@
 //! How much of a token's choice repeats that of the token before it.
 //!
 //! Only consecutive decode tokens of one sequence count. Two baselines without order stand beside the measured share,
-//! both exact expectations over the very tokens of the trace. With `n_i` the decode tokens that chose expert `i` among
-//! `T` decode tokens, two different ones taken at random share `sum n_i (n_i - 1) / (T (T - 1))` experts, out of
-//! `sum n_i / T` chosen by each: for many tokens this is `sum p_i^2 / sum p_i` with inclusion probabilities
-//! `p_i = n_i / T`. Over the whole trace it is what popularity alone explains; within each sequence, what popularity and
-//! the sequence's own taste explain. What the measured share has above both is short-term memory.
+//! both exact expectations over the very tokens of the trace. With `n_i` the decode tokens that chose expert `i`
+//! among `T` decode tokens, two different ones taken at random share `sum n_i (n_i - 1) / (T (T - 1))` experts, out
+//! of `sum n_i / T` chosen by each: for many tokens this is `sum p_i^2 / sum p_i` with inclusion probabilities `p_i =
+//! n_i / T`. Over the whole trace it is what popularity alone explains; within each sequence, what popularity and the
+//! sequence's own taste explain. What the measured share has above both is short-term memory.
 
 use serde::Serialize;
 

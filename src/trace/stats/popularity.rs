@@ -18,14 +18,14 @@ impl Popularity {
     /// Panics where a sequence is not in the trace.
     pub fn of(trace: &Trace, sequences: impl IntoIterator<Item = usize>) -> Self {
         let header = trace.header();
-        let (experts, top_k) = (header.experts as usize, header.top_k as usize);
+        let experts = header.experts as usize;
         let mut counts = vec![0; header.layers() * experts];
         let slots = Slots::of(trace);
         for sequence in sequences {
             let sequence = &trace.sequences()[sequence];
             for row in index(sequence.first_token)..index(sequence.first_token + sequence.tokens) {
-                for (layer, first) in slots.layers_of(row).enumerate() {
-                    for expert in (first..first + top_k).filter_map(|slot| slots.get(slot)) {
+                for layer in 0..header.layers() {
+                    for expert in slots.row(row, layer) {
                         counts[layer * experts + usize::from(expert)] += 1;
                     }
                 }

@@ -50,7 +50,8 @@ fn reuse_counts_consecutive_decode_tokens_of_one_sequence() {
     let reuse = compute(&trace).next_token_reuse;
     assert_eq!((reuse.selections, reuse.repeated), (4, 3));
     assert_eq!(reuse.share, Some(0.75));
-    // Four decode tokens chose 0, 1, 2 once, four times, three times: ordered pairs 0 + 12 + 6 of 4 * 3, twice chosen each.
+    // Four decode tokens chose 0, 1, 2 once, four times, three times: ordered pairs 0 + 12 + 6 of 4 * 3, twice chosen
+    // each.
     assert_eq!(reuse.chance, Some(18.0 / 12.0 / 2.0));
     // Within sequence 0: counts 1, 3, 2 over three tokens: 8 / (3 * 2) repeats a pair, two pairs, four selections.
     assert_eq!(reuse.chance_within_sequence, Some(8.0 / 6.0 * 2.0 / 4.0));

@@ -22,17 +22,11 @@ impl<'a> Slots<'a> {
     }
 
     /// The expert in a slot; `None` where the slot is empty.
-    pub(super) fn get(&self, slot: usize) -> Option<u16> {
+    fn get(&self, slot: usize) -> Option<u16> {
         match self.ids {
             Ids::U8(ids) => Some(ids[slot]).filter(|id| *id != NO_EXPERT_U8).map(u16::from),
             Ids::U16(ids) => Some(ids[slot]).filter(|id| *id != NO_EXPERT_U16),
         }
-    }
-
-    /// The first slot of each layer in one row.
-    pub(super) fn layers_of(&self, row: usize) -> impl Iterator<Item = usize> + use<> {
-        let (first, top_k) = (row * self.layers * self.top_k, self.top_k);
-        (0..self.layers).map(move |layer| first + layer * top_k)
     }
 
     /// The experts of one row in one layer, in rank order.

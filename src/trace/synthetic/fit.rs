@@ -12,8 +12,8 @@
 //! | `stickiness` | next-token reuse |
 //!
 //! Each in turn is bisected with the others held, in ever smaller steps, since they influence one another. A trace of
-//! one sequence says nothing about differences between sequences; its tilt and spread are 0. Where no decode token follows
-//! another, only the popularity is fitted.
+//! one sequence says nothing about differences between sequences; its tilt and spread are 0. Where no decode token
+//! follows another, only the popularity is fitted.
 
 use super::{SyntheticSpec, generate};
 use crate::error::{Error, Result};

@@ -1,8 +1,8 @@
 //! A synthetic router: traces whose popularity, repetition and differences between sequences follow those of real ones.
 //!
 //! For models without a published trace, for studies that turn one statistic at a time, and for the traces that ship
-//! with the program. What it leaves out: any link between layers, between the prompt's words and the experts, and layers that differ
-//! from each other in skew.
+//! with the program. What it leaves out: any link between layers, between the prompt's words and the experts, and
+//! layers that differ from each other in skew.
 //!
 //! Streams are keyed by layer and sequence, so a trace with more sequences begins with the same ones.
 
@@ -67,7 +67,7 @@ fn base_pulls(spec: &SyntheticSpec, layer: u64) -> Vec<f64> {
 /// What all layers of a sequence share.
 struct Plan {
     prompt_tokens: u32,
-    /// Factor on all pulls.
+    /// Power to which all pulls are raised; a factor on their logarithms.
     sharpness: f64,
     /// For each token: whether it begins a new topic.
     topics: Vec<bool>,

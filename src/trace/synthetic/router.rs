@@ -1,6 +1,7 @@
 //! Integer weights, alias tables and draws of one layer.
 //!
-//! Logarithms and exponentials come from `libm` and only shape integer weights; what is drawn depends on integers alone.
+//! Logarithms and exponentials come from `libm` and only shape integer weights; what is drawn depends on integers
+//! alone.
 
 use rand::Rng;
 use rand::distr::Distribution;
@@ -65,8 +66,8 @@ impl Urn {
         Self { weights, table }
     }
 
-    /// Adds experts that are not in `taken` until it has `count`, each with probability in proportion to its weight among
-    /// those that are left.
+    /// Adds experts that are not in `taken` until it has `count`, each with probability in proportion to its weight
+    /// among those that are left.
     pub(super) fn fill(&self, taken: &mut Vec<u16>, count: usize, rng: &mut Xoshiro256PlusPlus) {
         while taken.len() < count {
             let expert = (0..ALIAS_TRIES)
@@ -99,8 +100,8 @@ fn to_id(index: usize) -> u16 {
 
 /// Gate weights of `count` experts, largest first, in units of 1/65,535, with sum 65,535.
 ///
-/// Each is in proportion to `1 + 2 u^2` with `u` uniform in 0..1, sorted. The means by rank are 0.35, 0.27, 0.21, 0.17 for top-4;
-/// gpt-oss-20b on MMLU has 0.351, 0.264, 0.211, 0.174 (26,430 tokens).
+/// Each is in proportion to `1 + 2 u^2` with `u` uniform in 0..1, sorted. The means by rank are 0.35, 0.27, 0.21,
+/// 0.17 for top-4; gpt-oss-20b on MMLU has 0.351, 0.264, 0.211, 0.174 (26,430 tokens).
 pub(super) fn gate_weights(count: usize, rng: &mut Xoshiro256PlusPlus) -> Vec<u16> {
     let mut values: Vec<u64> = (0..count)
         .map(|_| {

@@ -17,8 +17,8 @@ pub fn all() -> Vec<(&'static str, SyntheticSpec)> {
     stems.filter_map(|stem| specs.remove(stem).map(|spec| (stem, spec))).collect()
 }
 
-/// Generates every shipped trace and writes it into a folder, which must exist, over what is there. Uncompressed, so that the
-/// bytes depend on nothing but this crate.
+/// Generates every shipped trace and writes it into a folder, which must exist, over what is there. Uncompressed, so
+/// that the bytes depend on nothing but this crate.
 ///
 /// # Errors
 /// Where the folder cannot be written.

@@ -10,16 +10,18 @@ use crate::units::Bytes;
 const MAX_SLOPE: f64 = 8.0;
 /// Strongest tilt accepted, for the same reason.
 const MAX_TILT: f64 = 8.0;
-/// Widest spread accepted: the widest sequence's pulls are then at most about thirty times the median's.
+/// Widest spread accepted: the power of the narrowest sequence is then about 32.
 const MAX_SPREAD: f64 = 2.0;
 /// Most rows of a generated trace: larger ones would be a slip of the pen.
 const MAX_ROWS: u64 = 100_000_000;
 
 /// A synthetic router and the sequences that it serves.
 ///
-/// In each layer, an expert's pull is `(rank + zipf_offset)^-zipf_slope * exp(sequence_tilt * g + topic_tilt * h)`: its rank in the
-/// layer's popularity is random, `g` is drawn anew for every sequence and `h` for every topic (both have variance 1). A token keeps each
-/// expert of the token before it with probability `stickiness`, and draws the rest by pull without replacement.
+/// In each layer, an expert's pull is `(rank + zipf_offset)^-zipf_slope * exp(sequence_tilt * g + topic_tilt * h)`: its
+/// rank in the layer's popularity is random, `g` is drawn anew for every sequence and `h` for every topic, both with
+/// variance 1. In sequence `i` all pulls are raised to the power `exp(sequence_spread * v)`, where the `v` of the first
+/// sequences spread evenly over a range of mean 0 and variance 1. A token keeps each expert of the token before it with
+/// probability `stickiness`, and draws the rest by pull without replacement.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SyntheticSpec {
@@ -45,14 +47,14 @@ pub struct SyntheticSpec {
     /// Standard deviation, in nats, of a sequence's own taste; 0 makes all sequences alike.
     #[serde(default)]
     pub sequence_tilt: f64,
-    /// How much sequences differ in how narrow their choice is: the pulls of sequence `i` are multiplied by
-    /// `exp(sequence_spread * v)`, with `v` of mean 0 and variance 1 from a sequence that spreads evenly; 0 for no difference.
+    /// How much sequences differ in how narrowly they choose; 0 for no difference.
     #[serde(default)]
     pub sequence_spread: f64,
     /// Standard deviation, in nats, of the taste of a topic within a sequence; 0 makes sequences uniform.
     #[serde(default)]
     pub topic_tilt: f64,
-    /// Mean length of a topic in tokens; each token begins a new one with the inverse probability, in all layers at once.
+    /// Mean length of a topic in tokens: each token begins a new one with the inverse probability, in all layers at
+    /// once.
     #[serde(default = "default_topic_tokens")]
     pub topic_tokens: u32,
     /// Probability that an expert of the previous token stays.
@@ -142,7 +144,8 @@ impl SyntheticSpec {
             },
             licence: "Apache-2.0".to_owned(),
             notes: vec![format!(
-                "synthetic router: slope {}, offset {}, sequence tilt {}, spread {}, topic tilt {} over {} tokens, stickiness {}, seed {}",
+                "synthetic router: slope {}, offset {}, sequence tilt {}, spread {}, topic tilt {} over {} tokens, \
+                 stickiness {}, seed {}",
                 self.zipf_slope,
                 self.zipf_offset,
                 self.sequence_tilt,
