@@ -6,6 +6,8 @@ pub mod format;
 pub mod import;
 mod mmap;
 mod passes;
+pub mod stats;
+pub mod synthetic;
 
 pub use builder::{Phase, TraceBuilder, check_header};
 pub use data::{ExpertNumber, Ids, NO_EXPERT_U8, NO_EXPERT_U16, SequenceMeta, Trace, TraceHeader};

@@ -1,0 +1,45 @@
+//! The traces that ship with the program, as specifications: `traces/` holds what they generate and nothing else.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{SyntheticSpec, generate};
+use crate::error::Result;
+use crate::trace::{Compression, write_file};
+
+const ROWS: &str = include_str!("shipped.toml");
+
+/// File stem and specification of each shipped trace, in the order of `shipped.toml`.
+pub fn all() -> Vec<(&'static str, SyntheticSpec)> {
+    let mut specs: BTreeMap<String, SyntheticSpec> =
+        toml::from_str(ROWS).expect("the embedded rows are read by a test");
+    let stems = ROWS.lines().filter_map(|line| line.strip_prefix('[')?.strip_suffix(']'));
+    stems.filter_map(|stem| specs.remove(stem).map(|spec| (stem, spec))).collect()
+}
+
+/// Generates every shipped trace and writes it into a folder, which must exist, over what is there. Uncompressed, so
+/// that the bytes depend on nothing but this crate.
+///
+/// # Errors
+/// Where the folder cannot be written.
+pub fn write_into(folder: &Path) -> Result<()> {
+    all().iter().try_for_each(|(stem, spec)| {
+        write_file(&generate(spec)?, Compression::None, &folder.join(format!("{stem}.moetrace")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_valid_and_found() {
+        let all = all();
+        let tables: toml::Table = toml::from_str(ROWS).unwrap();
+        assert_eq!(all.len(), tables.len());
+        for (stem, spec) in all {
+            spec.check().unwrap_or_else(|error| panic!("{stem}: {error}"));
+            assert!(!spec.source.is_empty(), "{stem} does not say what it is based on");
+        }
+    }
+}
