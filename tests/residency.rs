@@ -35,8 +35,9 @@ fn check_residency(file: &str, capacity_mib: u64, selections: usize) {
     let recorded = imported.recorded_residency.as_ref().unwrap();
     let trace = &imported.trace;
     let passes = passes(trace, &PassOptions::default());
-    let mut cache =
-        ExpertCache::new(shape(trace, capacity_mib * MIB), |_| Lru::new(trace.header().experts * shape(trace, 0).layers));
+    let mut cache = ExpertCache::new(shape(trace, capacity_mib * MIB), |_| {
+        Lru::new(trace.header().experts * shape(trace, 0).layers)
+    });
     let mut found = vec![None; recorded.len()];
     replay(&mut cache, trace, &passes, None, Grouping::Layer, |slot, lookup| found[slot] = Some(lookup));
     let slots = trace.header().slots_per_token();
@@ -72,7 +73,14 @@ fn counts(trace: &Trace, policy: &str, capacity: u64) -> ReplayCounts {
     let objects = shape.layers * shape.experts;
     let experts = shape.experts;
     let mut cache = ExpertCache::new(shape, |pool| {
-        (row.build)(&PolicyInput { pool, objects, experts, seed: 0, profile: &[], first_events: &first_events })
+        (row.build)(&PolicyInput {
+            pool,
+            objects,
+            experts,
+            seed: 0,
+            profile: &[],
+            first_events: &first_events,
+        })
     });
     replay(&mut cache, trace, &passes, Some(&future), Grouping::Layer, |_, _| ())
 }

@@ -24,6 +24,7 @@ pub use entry::{Entry, Fact};
 pub use gpus::Gpu;
 pub use layers::{LayerMix, LayerRule};
 pub use load::parse;
+pub use models::ModelRow;
 pub use quant::{AttentionMix, FfnMix, QuantScheme};
 pub use quantity::{Ratio, TransferRate, Usd, Watts};
 pub use sourced::{Fidelity, Sourced};

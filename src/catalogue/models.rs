@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::{Entry, Fact, Fidelity};
 use crate::error::{Error, Place, Result};
 use crate::model::{ModelSpec, ParamCounts, hf};
 
@@ -108,11 +109,92 @@ pub fn all() -> &'static [ModelRow] {
     &ROWS
 }
 
-/// The model with this id or display name, whatever its case.
+/// The model with this id or display name; case and separators do not matter.
 pub fn find(name: &str) -> Option<&'static ModelRow> {
-    let matches =
-        |row: &&ModelRow| row.id.eq_ignore_ascii_case(name) || row.display_name.eq_ignore_ascii_case(name);
-    all().iter().find(matches)
+    ModelRow::find(name)
+}
+
+impl Entry for ModelRow {
+    const WHAT: &'static str = "model";
+    const KIND: &'static str = "models";
+    const COLUMNS: &'static [&'static str] =
+        &["id", "name", "parameters", "active", "layers", "MoE layers", "experts", "top-k", "published"];
+
+    fn all() -> &'static [Self] {
+        &ROWS
+    }
+    fn id(&self) -> &str {
+        &self.id
+    }
+    fn display_name(&self) -> &str {
+        &self.display_name
+    }
+    fn aliases(&self) -> &[String] {
+        &[]
+    }
+    fn note(&self) -> &str {
+        ""
+    }
+    fn cells(&self) -> Vec<String> {
+        let published = |figure: &Option<Published>| {
+            figure.as_ref().map_or("-".to_owned(), |figure| figure.value_b_text.clone())
+        };
+        vec![
+            self.id.clone(),
+            self.display_name.clone(),
+            billions(self.spec.params().total()),
+            billions(self.active_params()),
+            self.spec.layers.len().to_string(),
+            self.spec.moe_layer_ids().len().to_string(),
+            self.spec.experts().to_string(),
+            self.spec.top_k().to_string(),
+            format!("{} / {}", published(&self.published_total), published(&self.published_active)),
+        ]
+    }
+    fn facts(&self) -> Vec<Fact> {
+        let fact = |key: &str, value: String| Fact {
+            key: key.to_owned(),
+            value,
+            source: format!("{} of {}", self.fidelity, self.source),
+            fidelity: Fidelity::Derived,
+        };
+        let published = |key: &str, figure: &Option<Published>| {
+            figure.as_ref().map(|figure| Fact {
+                key: key.to_owned(),
+                value: format!("{} B", figure.value_b_text),
+                source: figure.source.clone(),
+                fidelity: Fidelity::Datasheet,
+            })
+        };
+        let mut facts = vec![
+            fact("parameters", billions(self.spec.params().total())),
+            fact("active parameters", billions(self.active_params())),
+        ];
+        facts.extend(published("published parameters", &self.published_total));
+        facts.extend(published("published active parameters", &self.published_active));
+        for (part, count) in self.spec.params().named() {
+            facts.push(fact(part, format!("{count} parameters")));
+        }
+        facts.push(fact("hidden", self.spec.hidden.to_string()));
+        facts.push(fact("vocabulary", self.spec.vocab.to_string()));
+        facts.push(fact("layers", self.spec.layers.len().to_string()));
+        facts.push(fact("MoE layers", self.spec.moe_layer_ids().len().to_string()));
+        facts.push(fact("experts per layer", self.spec.experts().to_string()));
+        facts.push(fact("experts per token", self.spec.top_k().to_string()));
+        facts
+    }
+}
+
+impl ModelRow {
+    /// Parameters used for one token, counted as the publisher counts them.
+    pub fn active_params(&self) -> u64 {
+        self.active_counts.apply(&self.spec.active_params())
+    }
+}
+
+/// Parameters in billions, two decimals, for display.
+fn billions(parameters: u64) -> String {
+    format!("{:.2} B", parameters as f64 / 1e9)
 }
 
 fn read(files: &[(&str, &str)]) -> Result<Vec<ModelRow>> {

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::{Cpu, EngineProfile, Entry, Fact, Gpu, QuantScheme, Storage};
+use super::{Cpu, EngineProfile, Entry, Fact, Gpu, ModelRow, QuantScheme, Storage};
 
 /// A listing: text cells under column heads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -76,6 +76,7 @@ impl Section {
 }
 
 const SECTIONS: &[Section] = &[
+    Section::of::<ModelRow>(),
     Section::of::<Gpu>(),
     Section::of::<Cpu>(),
     Section::of::<Storage>(),

@@ -59,7 +59,9 @@ pub(super) fn resolve(
         (None, Some(CacheScope::Global) | None) => (Scope::Global, "global"),
     };
     let pool_capacity = match (slots, scope) {
-        (Some(slots), _) => model.experts.iter().map(|expert| expert.get() * slots_of(slots, model)).collect(),
+        (Some(slots), _) => {
+            model.experts.iter().map(|expert| expert.get() * slots_of(slots, model)).collect()
+        }
         (None, Scope::PerLayer) => vec![capacity.get() / u64::from(layers.max(1)); layers as usize],
         (None, Scope::Global) => vec![capacity.get()],
     };
@@ -137,8 +139,10 @@ fn pins(resolver: &mut Resolver<'_>, model: &ModelPlan) -> Vec<u32> {
             pinned.push(u32::from(layer.0) * experts + u32::from(expert.0));
         } else {
             resolver.refuse("cache.pin", |place| {
-                let found = format!("cache.pin: no expert \"{}:{}\" in {}", layer.0, expert.0, model.spec.name);
-                Error::at(place, found).expected(format!("a layer below {layers} and an expert below {experts}"))
+                let found =
+                    format!("cache.pin: no expert \"{}:{}\" in {}", layer.0, expert.0, model.spec.name);
+                Error::at(place, found)
+                    .expected(format!("a layer below {layers} and an expert below {experts}"))
             });
         }
     }
@@ -153,7 +157,11 @@ fn start(resolver: &mut Resolver<'_>, capacity: Bytes, total: Bytes) -> bool {
             start == CacheStart::Filled
         }
         None if fits => {
-            resolver.note("cache.start", "filled", "default: every expert fits, and engines load them at start");
+            resolver.note(
+                "cache.start",
+                "filled",
+                "default: every expert fits, and engines load them at start",
+            );
             true
         }
         None => {
@@ -179,7 +187,11 @@ fn profile(
             (path, *path == workload.path)
         }
         None => {
-            resolver.note("cache.profile", &workload.name, "default: the trace itself, so the policy counts as an oracle");
+            resolver.note(
+                "cache.profile",
+                &workload.name,
+                "default: the trace itself, so the policy counts as an oracle",
+            );
             (&workload.path, true)
         }
     };

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::cache::{Future, Grouping, Registry};
 use crate::error::Result;
+use crate::model::ModelSpec;
 use crate::trace::{self, Pass, PassOptions, Trace, passes};
 
 /// A value that is made at most once, whoever asks first.
@@ -44,6 +45,7 @@ pub struct Inputs {
     passes: Shelf<PassKey, Vec<Pass>>,
     futures: Shelf<(PassKey, bool), Future>,
     profiles: Shelf<PathBuf, Vec<u64>>,
+    models: Shelf<PathBuf, ModelSpec>,
 }
 
 impl Inputs {
@@ -55,6 +57,14 @@ impl Inputs {
     /// The policies that scenarios may name.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// A model by the path of its file, or by its id in the catalogue.
+    ///
+    /// # Errors
+    /// What `make` says.
+    pub fn model(&self, key: &Path, make: impl FnOnce() -> Result<ModelSpec>) -> Result<Arc<ModelSpec>> {
+        self.models.get(key.to_owned(), make)
     }
 
     /// The trace in a file.

@@ -17,7 +17,8 @@ const NVME_DEFAULT: Bytes = Bytes::new(1_000_000_000_000);
 /// One lane of PCI Express, both generation and count unknown: generation 4, 16 lanes.
 const HOST_LINK_DEFAULT: u64 = 31_500_000_000;
 /// PCI Express per lane and direction by generation from 1, in bytes per second (PCI-SIG, encoding taken off).
-const PCIE_PER_LANE: [u64; 6] = [250_000_000, 500_000_000, 984_600_000, 1_969_000_000, 3_938_000_000, 7_563_000_000];
+const PCIE_PER_LANE: [u64; 6] =
+    [250_000_000, 500_000_000, 984_600_000, 1_969_000_000, 3_938_000_000, 7_563_000_000];
 
 /// Devices, rates and capacities.
 #[derive(Clone, Debug)]
@@ -39,7 +40,8 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>) -> Option<MachinePlan> {
         Some(name) => resolver.row::<Gpu>("hardware.gpu", name),
         None => {
             resolver.refuse("hardware.gpu", |place| {
-                Error::at(place, "hardware.gpu is missing").expected("a GPU of the catalogue, like \"rtx4090\"")
+                Error::at(place, "hardware.gpu is missing")
+                    .expected("a GPU of the catalogue, like \"rtx4090\"")
             });
             None
         }
@@ -95,7 +97,8 @@ fn storage(resolver: &mut Resolver<'_>) -> Option<&'static Storage> {
 
 fn capacities(resolver: &mut Resolver<'_>, gpu: &Gpu) -> [(Tier, Bytes); 3] {
     let hardware = &resolver.scenario().hardware;
-    let vram = resolver.or_default("hardware.vram", hardware.vram, gpu.memory.value, &format!("GPU {}", gpu.id));
+    let vram =
+        resolver.or_default("hardware.vram", hardware.vram, gpu.memory.value, &format!("GPU {}", gpu.id));
     let dram = if gpu.unified {
         // One pool: what the host uses is not modelled apart.
         Bytes::ZERO
@@ -114,8 +117,16 @@ fn rates(resolver: &mut Resolver<'_>, gpu: &Gpu, engine: &EngineProfile) -> GpuR
     let memory = gpu.bandwidth.value.at_ppm(engine.gpu_memory_efficiency.value.ppm());
     let compute = gpu.fp16.value.at_ppm(engine.gpu_compute_efficiency.value.ppm());
     let of = |share: catalogue::Ratio, peak: String| format!("{share} of {peak}, engine {}", engine.id);
-    resolver.note("gpu memory rate", memory, of(engine.gpu_memory_efficiency.value, gpu.bandwidth.value.to_string()));
-    resolver.note("gpu compute rate", compute, of(engine.gpu_compute_efficiency.value, gpu.fp16.value.to_string()));
+    resolver.note(
+        "gpu memory rate",
+        memory,
+        of(engine.gpu_memory_efficiency.value, gpu.bandwidth.value.to_string()),
+    );
+    resolver.note(
+        "gpu compute rate",
+        compute,
+        of(engine.gpu_compute_efficiency.value, gpu.fp16.value.to_string()),
+    );
     GpuRates { compute, memory }
 }
 
@@ -126,8 +137,16 @@ fn overheads(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overheads {
         resolver.or_default(key, written, profile, &origin)
     };
     Overheads {
-        per_pass: pick("engine.per_token_overhead", section.per_token_overhead, engine.per_token_overhead.value),
-        per_layer: pick("engine.per_layer_overhead", section.per_layer_overhead, engine.per_layer_overhead.value),
+        per_pass: pick(
+            "engine.per_token_overhead",
+            section.per_token_overhead,
+            engine.per_token_overhead.value,
+        ),
+        per_layer: pick(
+            "engine.per_layer_overhead",
+            section.per_layer_overhead,
+            engine.per_layer_overhead.value,
+        ),
         launch: pick("engine.kernel_launch", section.kernel_launch, engine.kernel_launch.value),
     }
 }
@@ -147,7 +166,9 @@ fn overlap(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overlap {
                 catalogue::Overlap::None => (Overlap::None, "none"),
                 catalogue::Overlap::WithinLayer => (Overlap::WithinLayer, "within-layer"),
                 // Copies for later layers need a predictor; without one they begin with their own layer.
-                catalogue::Overlap::AcrossLayers => (Overlap::WithinLayer, "within-layer (nothing is prefetched)"),
+                catalogue::Overlap::AcrossLayers => {
+                    (Overlap::WithinLayer, "within-layer (nothing is prefetched)")
+                }
             };
             resolver.note("engine.overlap", text, format!("engine {}", engine.id));
             overlap
@@ -158,7 +179,8 @@ fn overlap(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overlap {
 fn h2d(resolver: &mut Resolver<'_>, gpu: &Gpu, cpu: Option<&Cpu>, engine: &EngineProfile) -> LinkPlan {
     let section = &resolver.scenario().engine;
     let origin = format!("engine {}", engine.id);
-    let latency = resolver.or_default("engine.h2d_latency", section.h2d_latency, engine.h2d_latency.value, &origin);
+    let latency =
+        resolver.or_default("engine.h2d_latency", section.h2d_latency, engine.h2d_latency.value, &origin);
     if let Some(bandwidth) = section.h2d_bandwidth {
         resolver.given("engine.h2d_bandwidth", bandwidth);
         return LinkPlan { bandwidth, latency };
@@ -166,7 +188,11 @@ fn h2d(resolver: &mut Resolver<'_>, gpu: &Gpu, cpu: Option<&Cpu>, engine: &Engin
     let (peak, why) = host_link(resolver, gpu, cpu);
     let share = engine.h2d_efficiency.value;
     let bandwidth = peak.at_ppm(share.ppm());
-    resolver.note("engine.h2d_bandwidth", bandwidth, format!("{share} of {peak} ({why}), engine {}", engine.id));
+    resolver.note(
+        "engine.h2d_bandwidth",
+        bandwidth,
+        format!("{share} of {peak} ({why}), engine {}", engine.id),
+    );
     LinkPlan { bandwidth, latency }
 }
 
@@ -183,7 +209,10 @@ fn host_link(resolver: &Resolver<'_>, gpu: &Gpu, cpu: Option<&Cpu>) -> (Bandwidt
     let slot = cpu.and_then(|cpu| {
         let generation = cpu.pcie_generation.value as usize;
         let per_lane = PCIE_PER_LANE.get(generation.checked_sub(1)?)?;
-        Some((Bandwidth::from_bytes_per_s(per_lane * lanes)?, format!("PCIe {generation}.0 x{lanes} of {}", cpu.id)))
+        Some((
+            Bandwidth::from_bytes_per_s(per_lane * lanes)?,
+            format!("PCIe {generation}.0 x{lanes} of {}", cpu.id),
+        ))
     });
     match slot {
         // Both figures are of one table, so a slot of the card's own generation differs at most by rounding.

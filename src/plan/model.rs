@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::Inputs;
 use super::resolve::Resolver;
-use crate::catalogue::{LayerMix, QuantScheme, models};
+use crate::catalogue::{FfnMix, ModelRow, QuantScheme};
 use crate::error::Error;
-use crate::model::{ComponentBytes, DTYPES, Dtype, Ffn, LayerSpec, ModelSpec, gguf, hf};
+use crate::model::{ComponentBytes, DTYPES, Dtype, Ffn, LayerSpec, ModelSpec, hf};
 use crate::serving::WeightSizes;
 use crate::units::Bytes;
 
@@ -70,9 +70,6 @@ struct Overrides {
 pub(super) fn resolve(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<ModelPlan> {
     let overrides = overrides(resolver);
     let scheme_name = resolver.scenario().quant.scheme.clone();
-    if let Some(path) = resolver.scenario().model.gguf.clone() {
-        return from_gguf(resolver, inputs, &path, scheme_name.is_some(), &overrides);
-    }
     let spec = spec(resolver, inputs);
     let scheme = match &scheme_name {
         Some(name) => {
@@ -105,19 +102,14 @@ fn spec(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<Arc<ModelSpec>> 
     }
     let Some(name) = &section.name else {
         resolver.refuse("model", |place| {
-            Error::at(place, "model.name is missing").expected("a model of the catalogue, or model.config or model.gguf")
+            Error::at(place, "model.name is missing")
+                .expected("a model of the catalogue, or model.config or model.gguf")
         });
         return None;
     };
     resolver.given("model.name", name);
-    let row = models::find(name);
-    if row.is_none() {
-        let known: Vec<&str> = models::all().iter().map(|row| row.id.as_str()).collect();
-        resolver.refuse("model.name", |place| {
-            Error::at(place, format!("unknown model {name:?}")).nearest(name, known.iter().copied())
-        });
-    }
-    row.map(|row| Arc::clone(&row.spec))
+    let row = resolver.row::<ModelRow>("model.name", name)?;
+    inputs.model(Path::new(&row.id), || Ok(row.spec.clone())).map_err(|error| resolver.push(error)).ok()
 }
 
 fn overrides(resolver: &mut Resolver<'_>) -> Overrides {
@@ -162,9 +154,15 @@ fn layer_bytes(
     let attention = spec.attention.projections(spec.hidden);
     let attention = match overrides.attention {
         Some(dtype) => dtype.bytes_for(attention.total()),
-        None => scheme.attention.value.bytes_at(attention.query_key, attention.value, attention.output, number, layers),
+        None => scheme.attention.value.bytes_at(
+            attention.query_key,
+            attention.value,
+            attention.output,
+            number,
+            layers,
+        ),
     };
-    let ffn = |params: u64, gated: bool, inter: u64, mix: crate::catalogue::FfnMix, other: Option<Dtype>| {
+    let ffn = |params: u64, gated: bool, inter: u64, mix: FfnMix, other: Option<Dtype>| {
         let (gate_up, down) = split_ffn(params, spec.hidden, inter, gated);
         match other {
             Some(dtype) => dtype.bytes_for(params),
@@ -172,12 +170,22 @@ fn layer_bytes(
         }
     };
     let shared = spec.moe().map_or(Bytes::ZERO, |moe| {
-        ffn(spec.shared_params(), moe.gated, moe.shared_inter, scheme.shared_experts.value, overrides.shared_experts)
+        ffn(
+            spec.shared_params(),
+            moe.gated,
+            moe.shared_inter,
+            scheme.shared_experts.value,
+            overrides.shared_experts,
+        )
     });
     let dense = match &spec.ffn {
-        Ffn::Dense(dense) => {
-            ffn(spec.dense_ffn_params(), dense.gated, dense.inter, scheme.dense_ffn.value, overrides.dense_ffn)
-        }
+        Ffn::Dense(dense) => ffn(
+            spec.dense_ffn_params(),
+            dense.gated,
+            dense.inter,
+            scheme.dense_ffn.value,
+            overrides.dense_ffn,
+        ),
         _ => Bytes::ZERO,
     };
     ComponentBytes {
@@ -192,7 +200,11 @@ fn layer_bytes(
 
 fn from_scheme(spec: Arc<ModelSpec>, scheme: &QuantScheme, overrides: &Overrides, kv: Dtype) -> ModelPlan {
     let count = spec.layers.len();
-    let layers = spec.layers.iter().enumerate().map(|(number, layer)| layer_bytes(layer, scheme, overrides, number, count));
+    let layers = spec
+        .layers
+        .iter()
+        .enumerate()
+        .map(|(number, layer)| layer_bytes(layer, scheme, overrides, number, count));
     let expert = |(number, layer): (usize, &LayerSpec)| {
         let moe = layer.moe()?;
         let params = layer.expert_params();
@@ -206,7 +218,8 @@ fn from_scheme(spec: Arc<ModelSpec>, scheme: &QuantScheme, overrides: &Overrides
     let outside_norms: u64 = params.norms - spec.layers.iter().map(LayerSpec::norm_params).sum::<u64>();
     let lm_head = overrides.lm_head.unwrap_or(scheme.lm_head.value);
     // A tied matrix is stored once, as the output projection is.
-    let embeddings = if spec.tied_embeddings { lm_head } else { overrides.embeddings.unwrap_or(scheme.embeddings.value) };
+    let embeddings =
+        if spec.tied_embeddings { lm_head } else { overrides.embeddings.unwrap_or(scheme.embeddings.value) };
     let outside = ComponentBytes {
         embeddings: embeddings.bytes_for(params.embeddings),
         lm_head: lm_head.bytes_for(params.lm_head),

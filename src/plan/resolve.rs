@@ -40,7 +40,13 @@ impl<'a> Resolver<'a> {
     }
 
     /// The value that the user wrote, else the default, noted with its origin.
-    pub(super) fn or_default<T: Display>(&mut self, key: &str, written: Option<T>, default: T, why: &str) -> T {
+    pub(super) fn or_default<T: Display>(
+        &mut self,
+        key: &str,
+        written: Option<T>,
+        default: T,
+        why: &str,
+    ) -> T {
         match written {
             Some(value) => {
                 self.given(key, &value);
@@ -67,7 +73,9 @@ impl<'a> Resolver<'a> {
     pub(super) fn row<T: Entry>(&mut self, key: &str, name: &str) -> Option<&'static T> {
         let row = T::find(name);
         if row.is_none() {
-            self.refuse(key, |place| Error::at(place, format!("unknown {} {name:?}", T::WHAT)).nearest(name, T::names()));
+            self.refuse(key, |place| {
+                Error::at(place, format!("unknown {} {name:?}", T::WHAT)).nearest(name, T::names())
+            });
         }
         row
     }

@@ -95,7 +95,8 @@ pub struct WorkloadPlan {
 impl Plan {
     /// The expert cache at the start of the run.
     pub fn build_cache(&self) -> ExpertCache<Box<dyn Policy>> {
-        let first_events = self.workload.future.as_ref().map(|future| future.first_events()).unwrap_or_default();
+        let first_events =
+            self.workload.future.as_ref().map(|future| future.first_events()).unwrap_or_default();
         let shape = &self.cache.shape;
         let objects = match shape.scope {
             Scope::Global => shape.layers * shape.experts,

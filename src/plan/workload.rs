@@ -66,7 +66,8 @@ pub(super) fn resolve(
         None => {
             let place = resolver.place("workload");
             let example = "\"../traces/qwen3-30b-a3b.moetrace\"";
-            return Err(Error::at(place, "workload.trace is missing").expected(format!("a routing trace, like {example}")));
+            return Err(Error::at(place, "workload.trace is missing")
+                .expected(format!("a routing trace, like {example}")));
         }
     };
     let options = pass_options(resolver);
@@ -86,7 +87,9 @@ pub(super) fn resolve(
     let why = "default: 4096, or the longest sequence";
     let context = resolver.or_default("workload.context", context, longest.max(CONTEXT_DEFAULT), why);
     Ok(Workload {
-        name: path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned()),
+        name: path
+            .file_name()
+            .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned()),
         pass_rows: passes.iter().map(|pass: &Pass| pass.rows).max().unwrap_or(1),
         plan: WorkloadPlan { trace, passes, future },
         path,
@@ -107,7 +110,12 @@ fn pass_options(resolver: &mut Resolver<'_>) -> PassOptions {
         resolver.given("workload.decode_tokens", tokens);
     }
     PassOptions {
-        prefill: resolver.or_default("workload.prefill", section.prefill, true, "default: prompts too, where traced"),
+        prefill: resolver.or_default(
+            "workload.prefill",
+            section.prefill,
+            true,
+            "default: prompts too, where traced",
+        ),
         prefill_chunk: resolver.or_default(
             "workload.prefill_chunk",
             section.prefill_chunk.map(std::num::NonZeroU64::get),
@@ -134,7 +142,11 @@ fn check_shape(resolver: &mut Resolver<'_>, path: &Path, trace: &Trace, model: &
     let counted = (0_u32..).take(layer_ids.len()).eq(header.layer_ids.iter().copied());
     if header.layer_ids != layer_ids && !counted {
         let found = format!("{} holds MoE layers {}", path.display(), ranges(&header.layer_ids));
-        return Err(Error::at(place(), found).expected(format!("{} as {} has", ranges(&layer_ids), model.spec.name)));
+        return Err(Error::at(place(), found).expected(format!(
+            "{} as {} has",
+            ranges(&layer_ids),
+            model.spec.name
+        )));
     }
     let top_k = model.spec.top_k();
     if header.top_k > top_k {
@@ -142,7 +154,8 @@ fn check_shape(resolver: &mut Resolver<'_>, path: &Path, trace: &Trace, model: &
         return Err(Error::at(place(), found).expected(format!("at most {top_k} as {} has", model.spec.name)));
     }
     if header.top_k < top_k {
-        let note = format!("the trace routes to {}, the model to {top_k}: fewer experts are read", header.top_k);
+        let note =
+            format!("the trace routes to {}, the model to {top_k}: fewer experts are read", header.top_k);
         resolver.note("experts per token", header.top_k, note);
     }
     Ok(())
@@ -163,7 +176,8 @@ fn ranges(numbers: &[u32]) -> String {
 
 /// A sequence without routing.
 fn dense(model: &str, tokens: u64) -> Result<Trace> {
-    let header = TraceHeader { model: model.to_owned(), source: "dense".to_owned(), ..TraceHeader::default() };
+    let header =
+        TraceHeader { model: model.to_owned(), source: "dense".to_owned(), ..TraceHeader::default() };
     let mut builder = TraceBuilder::new(header)?;
     builder.begin_sequence("", 0)?;
     for _ in 0..tokens {

@@ -71,7 +71,9 @@ impl ExpertCosts {
     pub fn new(rates: GpuRates, params: u64, layer_bytes: Vec<Bytes>, top_k: u32) -> Self {
         let flops_per_token = 2 * params;
         let table = |size: &Bytes| {
-            (0..=u64::from(top_k)).map(|count| rates.time(count * flops_per_token, size.times(count))).collect()
+            (0..=u64::from(top_k))
+                .map(|count| rates.time(count * flops_per_token, size.times(count)))
+                .collect()
         };
         let single_token = layer_bytes.iter().map(table).collect();
         Self { rates, flops_per_token, layer_bytes, single_token }

@@ -65,7 +65,13 @@ impl Books {
     }
 
     /// The summary at the end of a run.
-    pub(super) fn summarise(self, links: Vec<LinkUse>, span: SimDuration, overshoot: u64, events: u64) -> Summary {
+    pub(super) fn summarise(
+        self,
+        links: Vec<LinkUse>,
+        span: SimDuration,
+        overshoot: u64,
+        events: u64,
+    ) -> Summary {
         let prompts = self.sequences.iter().filter(|sequence| sequence.prefill_tokens > 0);
         Summary {
             ttft_ns: Quantiles::of(prompts.map(|sequence| sequence.prefill_ns).collect()),

@@ -1,9 +1,9 @@
 //! The run itself: devices, the pass and layer being served, and what each event does.
 
+use super::Overlap;
 use super::books::Books;
 use super::event::Happening;
 use super::layer::{LayerEvent, Routing};
-use super::Overlap;
 use crate::cache::{ExpertCache, Policy};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -34,7 +34,8 @@ struct Carrier {
 impl Carrier {
     fn new(plan: &LinkPlan, costs: &PassCosts, layers: u32) -> Self {
         let link = Link::new(plan.bandwidth, plan.latency);
-        let time_of_layer = (0..layers).map(|layer| link.transfer_time(costs.experts().bytes(layer))).collect();
+        let time_of_layer =
+            (0..layers).map(|layer| link.transfer_time(costs.experts().bytes(layer))).collect();
         Self { link, time_of_layer }
     }
 
@@ -68,7 +69,8 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
     fn new(plan: &'a Plan, ids: &'a [I]) -> Self {
         let header = plan.workload.trace.header();
         let layers = plan.cache.shape.layers;
-        let carrier = |link: &Option<LinkPlan>| link.as_ref().map(|link| Carrier::new(link, &plan.costs, layers));
+        let carrier =
+            |link: &Option<LinkPlan>| link.as_ref().map(|link| Carrier::new(link, &plan.costs, layers));
         let routing = Routing {
             ids,
             weights: plan.workload.trace.weights(),
@@ -168,7 +170,15 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         let pass = self.current_pass();
         let size = self.plan.costs.experts().bytes(self.layer).get();
         let counts = self.books.counts(pass.phase);
-        self.event.ask(&mut self.cache, &self.routing, pass, self.layer, &mut self.event_number, counts, size);
+        self.event.ask(
+            &mut self.cache,
+            &self.routing,
+            pass,
+            self.layer,
+            &mut self.event_number,
+            counts,
+            size,
+        );
         self.resident_done = false;
         if self.plan.machine.overlap == Overlap::WithinLayer {
             self.fetch_missing();

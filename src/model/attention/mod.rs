@@ -39,6 +39,24 @@ pub enum Attention {
     Mamba(Mamba),
 }
 
+/// Parameters of attention by projection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Projections {
+    /// Queries, keys, gates, latents, indexers and biases.
+    pub query_key: u64,
+    /// Values.
+    pub value: u64,
+    /// Output.
+    pub output: u64,
+}
+
+impl Projections {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.query_key + self.value + self.output
+    }
+}
+
 impl Attention {
     /// Parameters, normalisations excluded; `hidden` is the width of the residual stream.
     pub fn params(&self, hidden: u64) -> u64 {
@@ -49,6 +67,20 @@ impl Attention {
             Self::Linear(linear) => linear.params(hidden),
             Self::Mamba(mamba) => mamba.params(hidden),
         }
+    }
+
+    /// [`Attention::params`] by projection, for storage types that differ between them. Only softmax attention over
+    /// separate heads has a value projection of its own; whatever is neither value nor output counts with the queries.
+    pub fn projections(&self, hidden: u64) -> Projections {
+        let (value, output) = match self {
+            Self::Gqa(gqa) | Self::SlidingWindow { gqa, .. } => {
+                let value = if gqa.value_from_key { 0 } else { hidden * gqa.kv_heads * gqa.v_head_dim };
+                (value, hidden * gqa.heads * gqa.v_head_dim)
+            }
+            Self::Mla(mla) => (0, hidden * mla.heads * mla.v_head_dim),
+            Self::None | Self::Linear(_) | Self::Mamba(_) => (0, 0),
+        };
+        Projections { query_key: self.params(hidden) - value - output, value, output }
     }
 
     /// Parameters of the normalisations inside: of queries, keys, latents, or a mixer's output.
