@@ -1,0 +1,2 @@
+//! Pictures.
+pub(super) const NAMES: [(&str, &str); 0] = [];
