@@ -76,7 +76,7 @@ lru     23552 MiB      -                      -      -  25.2 GiB  cannot run
 #[test]
 fn summary_answers_in_words() {
     let rows = sweep(&["lru", "lfu", "belady"], &[GIB, 8 * GIB, 12 * GIB, 24 * GIB], 24 * GIB);
-    let text = report::summary(&meta(), &rows);
+    let text = report::markdown(&meta(), &rows);
     for line in [
         "# Latency against VRAM",
         "Scenario example.toml: 12 points, of which 3 cannot run.",
@@ -95,14 +95,14 @@ fn summary_answers_in_words() {
 
 #[test]
 fn summary_of_nothing_or_of_refusals_says_so() {
-    let text = report::summary(&meta(), &[]);
+    let text = report::markdown(&meta(), &[]);
     assert!(text.contains("- The sweep has no points."), "{text}");
     let rows = sweep(&["lru"], &capacities(8 * GIB, GIB, 4), 4 * GIB);
-    let text = report::summary(&meta(), &rows);
+    let text = report::markdown(&meta(), &rows);
     assert!(text.contains("- No point ran and decoded a token"), "{text}");
     assert!(text.contains("## Cannot run"), "{text}");
     let rows = sweep(&["belady"], &[GIB], 24 * GIB);
-    assert!(report::summary(&meta(), &rows).contains("Only oracle policies ran"));
+    assert!(report::markdown(&meta(), &rows).contains("Only oracle policies ran"));
 }
 
 #[test]

@@ -19,7 +19,7 @@ const REASONS_MAX: usize = 20;
 const POINTS_MAX: usize = 8;
 
 /// The summary as Markdown.
-pub fn summary(meta: &ReportMeta, rows: &[Row]) -> String {
+pub fn markdown(meta: &ReportMeta, rows: &[Row]) -> String {
     let mut text = format!("# {}\n\n", escaped(&meta.title));
     swept(&mut text, meta, rows);
     text.push_str("\n## Answer\n\n");

@@ -8,6 +8,7 @@
 
 mod answer;
 mod csv_table;
+mod draw;
 pub mod folder;
 mod format;
 mod json;
@@ -16,10 +17,11 @@ mod meta;
 mod pictures;
 mod series;
 mod text_table;
+pub mod trace_pictures;
 
 pub use csv_table::csv;
 pub use json::{json, parse_json};
-pub use markdown::summary;
+pub use markdown::markdown;
 pub use meta::ReportMeta;
 pub use text_table::table;
 
@@ -37,7 +39,8 @@ pub fn render_all(meta: &ReportMeta, rows: &[Row]) -> Result<Vec<NamedFile>> {
     let mut files = vec![
         ("results.csv".to_owned(), csv(meta, rows)?),
         ("results.json".to_owned(), json(meta, rows)?),
-        ("summary.md".to_owned(), summary(meta, rows).into_bytes()),
+        ("summary.md".to_owned(), markdown(meta, rows).into_bytes()),
     ];
+    files.extend(pictures::render(meta, rows)?);
     Ok(files)
 }
