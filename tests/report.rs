@@ -1,5 +1,8 @@
 //! Reports: exact text of small documents, and laws that every document keeps.
 
+// The lint's exemption for tests does not reach the functions that tests share.
+#![allow(clippy::unwrap_used)]
+
 #[path = "report/fixture.rs"]
 mod fixture;
 
@@ -123,4 +126,122 @@ fn folder_is_written_whole_or_refused_by_name() {
     let error = report::folder::write(&taken, &files).unwrap_err().to_string();
     assert!(error.starts_with(&taken.display().to_string()), "{error}");
     assert!(error.contains("cannot create the folder: "), "{error}");
+}
+
+#[test]
+fn pictures_come_in_both_formats_and_are_whole() {
+    let odd = sweep(&["a<b> & \"c\"", "d'e\u{7}"], &[GIB, 2 * GIB], 24 * GIB);
+    let refused = sweep(&["lru"], &capacities(8 * GIB, GIB, 4), 4 * GIB);
+    let usual = sweep(&["lru", "lfu", "belady"], &capacities(GIB / 2, GIB, 12), 12 * GIB);
+    let point = sweep(&["lru"], &[0], 24 * GIB);
+    for rows in [vec![], odd, refused, usual, point] {
+        let files = report::render_all(&meta(), &rows).unwrap();
+        let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+        let stems = ["tpot_vs_vram", "throughput_vs_vram", "hit_rate", "memory", "pareto"];
+        let mut expected = vec!["results.csv".to_owned(), "results.json".to_owned(), "summary.md".to_owned()];
+        expected.extend(stems.iter().flat_map(|stem| [format!("{stem}.svg"), format!("{stem}.png")]));
+        assert_eq!(names, expected);
+        for (name, bytes) in &files {
+            match name.rsplit_once('.').unwrap().1 {
+                "svg" => check_svg(name, std::str::from_utf8(bytes).unwrap()),
+                "png" => check_png(name, bytes),
+                _ => assert!(!bytes.is_empty(), "{name}"),
+            }
+        }
+    }
+}
+
+/// Tags nest, text and attributes hold no raw markup, and no number is missing.
+fn check_svg(name: &str, text: &str) {
+    let head =
+        "<svg width=\"1000\" height=\"640\" viewBox=\"0 0 4000 2560\" xmlns=\"http://www.w3.org/2000/svg\">";
+    assert!(text.starts_with(head), "{name}: {}", &text[..120]);
+    assert!(text.ends_with("</svg>\n"), "{name}");
+    assert!(!text.contains("NaN") && !text.contains("inf"), "{name}");
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{name}");
+    let mut open = Vec::new();
+    for piece in text.split('<').skip(1) {
+        let (tag, content) = piece.split_once('>').unwrap();
+        let word = tag.split_whitespace().next().unwrap();
+        match word.strip_prefix('/') {
+            Some(closed) => assert_eq!(open.pop(), Some(closed), "{name}: {tag}"),
+            None if tag.ends_with('/') => {}
+            None => open.push(word),
+        }
+        assert_eq!(tag.matches('"').count() % 2, 0, "{name}: {tag}");
+        for entity in tag.split('&').skip(1).chain(content.split('&').skip(1)) {
+            let known = ["amp;", "lt;", "gt;", "quot;", "apos;"];
+            assert!(known.iter().any(|known| entity.starts_with(known)), "{name}: &{entity}");
+        }
+    }
+    assert!(open.is_empty(), "{name}: {open:?}");
+}
+
+/// It decodes, has twice the nominal size, and is not blank.
+fn check_png(name: &str, bytes: &[u8]) {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    assert_eq!((info.width, info.height, info.color_type), (2000, 1280, png::ColorType::Rgb), "{name}");
+    let dark = pixels.chunks_exact(3).filter(|pixel| pixel.iter().all(|channel| *channel < 128)).count();
+    assert!(dark > 200, "{name} has {dark} dark pixels");
+}
+
+#[test]
+fn svg_escapes_what_a_user_named() {
+    let rows = sweep(&["a<b> & \"c\""], &[GIB, 2 * GIB], 24 * GIB);
+    let files = report::render_all(&meta(), &rows).unwrap();
+    let svg = files.iter().find(|(name, _)| name == "hit_rate.svg").unwrap();
+    let text = std::str::from_utf8(&svg.1).unwrap();
+    assert!(text.contains("a&lt;b&gt; &amp; &quot;c&quot;"), "{text}");
+    let markdown = files.iter().find(|(name, _)| name == "summary.md").unwrap();
+    assert!(std::str::from_utf8(&markdown.1).unwrap().contains("a&lt;b> &amp; \"c\""));
+}
+
+#[test]
+fn equal_input_gives_equal_bytes_on_any_number_of_threads() {
+    let rows = sweep(&["lru", "lfu", "belady"], &capacities(GIB, 2 * GIB, 5), 24 * GIB);
+    let render = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| report::render_all(&meta(), &rows).unwrap())
+    };
+    let (one, three) = (render(1), render(3));
+    for (a, b) in one.iter().zip(&three) {
+        assert!(a == b, "{} differs between 1 and 3 threads", a.0);
+    }
+    assert_eq!(one.len(), three.len());
+}
+
+#[test]
+fn oracles_and_the_cliff_are_marked_in_pictures() {
+    let rows = sweep(&["lru", "belady"], &capacities(GIB, GIB, 6), 24 * GIB);
+    let files = report::render_all(&meta(), &rows).unwrap();
+    let text = |name: &str| {
+        let (_, bytes) = files.iter().find(|(found, _)| found == name).unwrap();
+        String::from_utf8(bytes.clone()).unwrap()
+    };
+    assert!(text("tpot_vs_vram.svg").contains("belady (oracle)"));
+    assert!(text("tpot_vs_vram.svg").contains("one token&apos;s experts, 1.50 GiB (LRU cliff)"));
+    assert!(text("throughput_vs_vram.svg").contains("VRAM of the card, 24.0 GiB"));
+    assert!(text("hit_rate.svg").contains("beyond the oracle"));
+    assert!(text("memory.svg").contains("kv cache"));
+    assert!(text("pareto.svg").contains("lru, 6.00 GiB"));
+}
+
+#[test]
+fn trace_pictures_are_whole_and_refuse_a_wrong_shape() {
+    let counts: Vec<u64> = (0..4 * 16).map(|index| index * index % 97).collect();
+    let mut files = report::trace_pictures::popularity("Popularity", &counts, 4, 16).unwrap();
+    files.extend(report::trace_pictures::heat_map("Selections", &counts, 4, 16).unwrap());
+    files.extend(report::trace_pictures::popularity("Nothing", &[0, 0], 1, 2).unwrap());
+    files.extend(report::trace_pictures::heat_map("Nothing", &[], 0, 0).unwrap());
+    assert_eq!(files.len(), 8);
+    for (name, bytes) in &files {
+        match name.rsplit_once('.').unwrap().1 {
+            "svg" => check_svg(name, std::str::from_utf8(bytes).unwrap()),
+            _ => check_png(name, bytes),
+        }
+    }
+    let error = report::trace_pictures::heat_map("x", &counts, 4, 15).unwrap_err().to_string();
+    assert_eq!(error, "64 counts for 4 layers of 15 experts, expected one per layer and expert");
 }

@@ -27,26 +27,50 @@ fn ran(rows: &[Row]) -> Vec<Ran<'_>> {
     rows.iter().filter_map(measured).collect()
 }
 
+/// Models that get sentences of their own.
+const MODELS_MAX: usize = 8;
+
 /// Sentences in Markdown; at least one.
 pub(super) fn answer(rows: &[Row]) -> Vec<String> {
     let varying = Varying::of(rows);
     let ran = ran(rows);
-    let real: Vec<&Ran<'_>> = ran.iter().filter(|point| !point.row.config.policy_is_oracle).collect();
-    let Some(fastest) = real.iter().min_by_key(|p| (p.tpot_ns, p.vram_bytes, p.row.index)) else {
+    let mut models: BTreeMap<(&str, &str), Vec<&Ran<'_>>> = BTreeMap::new();
+    for point in ran.iter().filter(|point| !point.row.config.policy_is_oracle) {
+        let config = &point.row.config;
+        models.entry((&config.model, &config.quant)).or_default().push(point);
+    }
+    if models.is_empty() {
         return vec![nothing_to_answer(rows, ran.len())];
+    }
+    let mut sentences: Vec<String> = Vec::new();
+    for ((model, quant), points) in models.iter().take(MODELS_MAX) {
+        let of = if models.len() > 1 { format!(" of {model}, {quant}") } else { String::new() };
+        sentences.extend(fastest_and_smallest(&of, points, &varying));
+    }
+    if models.len() > MODELS_MAX {
+        let left_out = counted(models.len() - MODELS_MAX, "more model");
+        sentences.push(format!("**And {left_out}:** see results.csv."));
+    }
+    sentences.extend(policy_contest(&ran, &varying));
+    sentences.extend(cliff(&ran));
+    sentences
+}
+
+/// The fastest point, and the one of least VRAM that is nearly as fast.
+fn fastest_and_smallest(of: &str, points: &[&Ran<'_>], varying: &Varying) -> Vec<String> {
+    let Some(fastest) = points.iter().min_by_key(|p| (p.tpot_ns, p.vram_bytes, p.row.index)) else {
+        return Vec::new();
     };
-    let mut sentences = vec![format!("**Fastest that fits:** {}.", described(fastest, &varying))];
+    let mut sentences = vec![format!("**Fastest that fits{of}:** {}.", described(fastest, varying))];
     let limit = u128::from(fastest.tpot_ns) * 11 / 10;
-    let near = real.iter().filter(|p| u128::from(p.tpot_ns) <= limit);
+    let near = points.iter().filter(|p| u128::from(p.tpot_ns) <= limit);
     if let Some(smallest) = near.min_by_key(|p| (p.vram_bytes, p.tpot_ns, p.row.index)) {
         sentences.push(if smallest.vram_bytes < fastest.vram_bytes {
-            format!("**Least VRAM within 10 % of that:** {}.", described(smallest, &varying))
+            format!("**Least VRAM within 10 % of that:** {}.", described(smallest, varying))
         } else {
             "**Least VRAM within 10 % of that:** the same point.".to_owned()
         });
     }
-    sentences.extend(policy_contest(&ran, &varying));
-    sentences.extend(cliff(&ran));
     sentences
 }
 

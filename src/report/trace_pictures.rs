@@ -1,7 +1,9 @@
 //! Pictures of a trace: how unevenly its router uses the experts.
 
 use super::NamedFile;
-use super::draw::{Axis, Chart, Curve, Entry, GREY, HeatMap, Ink, Scale, Scene, Stroke, Swatch, files, hue};
+use super::draw::{
+    Axis, Chart, Curve, Entry, GREY, HeatMap, Ink, Marker, Scale, Scene, Stroke, Swatch, files, hue,
+};
 use super::format::counted;
 use crate::error::{Error, Result};
 
@@ -28,10 +30,12 @@ pub fn popularity(title: &str, counts: &[u64], layers: usize, experts: usize) ->
     let level = Stroke::dashed(hue(1), 1.5, 6.0, 4.0);
     let heights: Vec<f64> = ranked.iter().flatten().copied().collect();
     let entry = |stroke, text: &str| Entry { swatch: Swatch::Line(stroke, None), text: text.to_owned() };
+    let mut x = Axis::new("expert by rank within its layer (1 = most used)", ranks(experts));
+    x.ticks = rank_ticks(experts);
     let chart = Chart {
         title: title.to_owned(),
         subtitle: described(counts, layers, experts),
-        x: Axis::new("expert by rank within its layer (1 = most used)", Scale::linear(1.0, experts as f64)),
+        x,
         y: Axis::new("share of the layer's selections (%)", Scale::from_zero(&heights)),
         legend: vec![entry(thick, "mean of layers"), entry(thin, "one layer"), entry(level, "uniform")],
         line_at: None,
@@ -41,7 +45,8 @@ pub fn popularity(title: &str, counts: &[u64], layers: usize, experts: usize) ->
     let plot = chart.frame(&mut scene);
     let curve = |shares: &[f64], stroke| {
         let points = shares.iter().zip(1..).map(|(share, rank)| (f64::from(rank), *share)).collect();
-        Curve { points, band: Vec::new(), stroke, marker: None }
+        let marker = (experts == 1).then_some(Marker::Circle);
+        Curve { points, band: Vec::new(), stroke, marker }
     };
     ranked.iter().for_each(|shares| curve(shares, thin).draw(&mut scene, &plot));
     curve(&vec![uniform; experts], level).draw(&mut scene, &plot);
@@ -83,7 +88,11 @@ fn check(counts: &[u64], layers: usize, experts: usize) -> Result<()> {
 
 fn described(counts: &[u64], layers: usize, experts: usize) -> String {
     let selections: u128 = counts.iter().map(|count| u128::from(*count)).sum();
-    format!("{} of {}  |  {selections} selections", counted(layers, "MoE layer"), counted(experts, "expert"))
+    format!(
+        "{} of {} \u{b7} {selections} selections",
+        counted(layers, "MoE layer"),
+        counted(experts, "expert")
+    )
 }
 
 /// A layer's shares in percent, largest first; `None` for a layer that selected nothing.
@@ -92,6 +101,20 @@ fn ranked_percent(layer: &[u64]) -> Option<Vec<f64>> {
     let mut sorted = layer.to_vec();
     sorted.sort_unstable_by(|a, b| b.cmp(a));
     (total > 0).then(|| sorted.into_iter().map(|count| count as f64 * 100.0 / total as f64).collect())
+}
+
+fn ranks(experts: usize) -> Scale {
+    if experts == 1 { Scale::linear(0.0, 2.0) } else { Scale::linear(1.0, experts as f64) }
+}
+
+/// The first rank and about eight round ones.
+fn rank_ticks(experts: usize) -> Vec<(f64, String)> {
+    let step =
+        [1, 2, 4, 8, 16, 32, 64, 128, 256].into_iter().find(|step| experts <= step * 10).unwrap_or(512);
+    std::iter::once(1)
+        .chain((step..=experts).step_by(step).filter(|rank| *rank > 1))
+        .map(|rank| (rank as f64, rank.to_string()))
+        .collect()
 }
 
 fn empty(title: &str, layers: usize, experts: usize) -> Scene {

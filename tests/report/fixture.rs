@@ -6,10 +6,10 @@ use moesim::metrics::{
 };
 use moesim::report::ReportMeta;
 
-pub const MIB: u64 = 1 << 20;
-pub const GIB: u64 = 1 << 30;
+pub(crate) const MIB: u64 = 1 << 20;
+pub(crate) const GIB: u64 = 1 << 30;
 
-pub fn meta() -> ReportMeta {
+pub(crate) fn meta() -> ReportMeta {
     ReportMeta {
         title: "Latency against VRAM".to_owned(),
         scenario_name: "example.toml".to_owned(),
@@ -19,7 +19,7 @@ pub fn meta() -> ReportMeta {
     }
 }
 
-pub fn config(policy: &str, capacity_bytes: u64) -> ConfigLabels {
+pub(crate) fn config(policy: &str, capacity_bytes: u64) -> ConfigLabels {
     ConfigLabels {
         model: "olmoe-1b-7b".to_owned(),
         quant: "bf16".to_owned(),
@@ -43,7 +43,7 @@ fn line(tier: &str, owner: &str, bytes: u64) -> LedgerLine {
 }
 
 /// The ledger of [`config`], and need against capacity per tier.
-pub fn memory(capacity_bytes: u64, vram_bytes: u64) -> (Vec<LedgerLine>, Vec<TierNeed>) {
+pub(crate) fn memory(capacity_bytes: u64, vram_bytes: u64) -> (Vec<LedgerLine>, Vec<TierNeed>) {
     let ledger = vec![
         line("vram", "embeddings", 400 * MIB),
         line("vram", "attention", 512 * MIB),
@@ -64,7 +64,7 @@ pub fn memory(capacity_bytes: u64, vram_bytes: u64) -> (Vec<LedgerLine>, Vec<Tie
 }
 
 /// 100 tokens of 128 lookups each, `hits_pct` of them hits, over three sequences of about `tpot_ns`.
-pub fn summary(hits_pct: u64, tpot_ns: u64) -> Summary {
+pub(crate) fn summary(hits_pct: u64, tpot_ns: u64) -> Summary {
     let hits = 128 * hits_pct;
     let sequences = [tpot_ns * 8 / 10, tpot_ns, tpot_ns * 13 / 10];
     let decode_ns = tpot_ns * 100;
@@ -118,7 +118,7 @@ pub fn summary(hits_pct: u64, tpot_ns: u64) -> Summary {
     }
 }
 
-pub fn row(index: u64, policy: &str, capacity_bytes: u64, vram_bytes: u64, outcome: Outcome) -> Row {
+pub(crate) fn row(index: u64, policy: &str, capacity_bytes: u64, vram_bytes: u64, outcome: Outcome) -> Row {
     let (ledger, tiers) = memory(capacity_bytes, vram_bytes);
     Row {
         index,
@@ -133,7 +133,7 @@ pub fn row(index: u64, policy: &str, capacity_bytes: u64, vram_bytes: u64, outco
     }
 }
 
-pub fn cannot_run(needed_bytes: u64, vram_bytes: u64) -> Outcome {
+pub(crate) fn cannot_run(needed_bytes: u64, vram_bytes: u64) -> Outcome {
     let gib = |bytes: u64| bytes as f64 / GIB as f64;
     Outcome::CannotRun(vec![format!(
         "needs {:.1} GiB of VRAM, has {:.1} GiB; the expert cache is most of it",
@@ -143,7 +143,7 @@ pub fn cannot_run(needed_bytes: u64, vram_bytes: u64) -> Outcome {
 }
 
 /// Every policy at every capacity on a card of `vram_bytes`: hit rates rise with capacity, LRU has its cliff at 1.5 GiB.
-pub fn sweep(policies: &[&str], capacities: &[u64], vram_bytes: u64) -> Vec<Row> {
+pub(crate) fn sweep(policies: &[&str], capacities: &[u64], vram_bytes: u64) -> Vec<Row> {
     let mut rows = Vec::new();
     for (rank, policy) in policies.iter().enumerate() {
         for capacity in capacities {
@@ -167,6 +167,6 @@ pub fn sweep(policies: &[&str], capacities: &[u64], vram_bytes: u64) -> Vec<Row>
 }
 
 /// `count` capacities from `first` in steps of `step`.
-pub fn capacities(first: u64, step: u64, count: u64) -> Vec<u64> {
+pub(crate) fn capacities(first: u64, step: u64, count: u64) -> Vec<u64> {
     (0..count).map(|index| first + index * step).collect()
 }

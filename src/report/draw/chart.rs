@@ -12,7 +12,7 @@ const LABEL_EM: f64 = 13.0;
 const LEGEND_EM: f64 = 12.0;
 const LEGEND_LINE: f64 = 19.0;
 const SWATCH: f64 = 34.0;
-const LEGEND_WIDTH_MAX: f64 = 330.0;
+const LEGEND_WIDTH_MAX: f64 = 350.0;
 
 /// One axis.
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ pub(in crate::report) fn legend(scene: &mut Scene, entries: &[Entry], top: f64, 
     for (entry, line) in entries.iter().take(shown).zip(0..) {
         let y = top + LEGEND_LINE * (f64::from(line) + 0.5);
         swatch(scene, entry.swatch, left, y);
-        let at = if matches!(entry.swatch, Swatch::None) { left } else { left + SWATCH };
+        let at = left + SWATCH;
         let text = fitted(&entry.text, LEGEND_EM, WIDTH - 8.0 - at);
         scene.text((at, y + 4.0), &text, LEGEND_EM, Align::Start, INK);
     }

@@ -43,7 +43,7 @@ impl Marker {
             Self::Square => scene.polygon(around(&[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]), ink),
             Self::Triangle => scene.polygon(around(&[(0.0, -1.15), (1.1, 0.8), (-1.1, 0.8)]), ink),
             Self::Diamond => {
-                scene.polygon(around(&[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)]), ink)
+                scene.polygon(around(&[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)]), ink);
             }
             Self::TriangleDown => scene.polygon(around(&[(0.0, 1.15), (1.1, -0.8), (-1.1, -0.8)]), ink),
             Self::Plus => bars([[(-1.2, 0.0), (1.2, 0.0)], [(0.0, -1.2), (0.0, 1.2)]]),

@@ -1,5 +1,5 @@
-//! Colours that remain distinct for colour-blind readers: the set of Okabe and Ito (2008), without its yellow, which
-//! is too pale for a line on white.
+//! Colours that remain distinct for colour-blind readers: the set of Okabe and Ito (2008), with a brown in place of
+//! its yellow, which is too pale for a line on white.
 
 use super::marks::Marker;
 use super::scene::{Rgb, Stroke};
@@ -20,8 +20,8 @@ const HUES: [Rgb; 8] = [
     (204, 121, 167),
     (86, 180, 233),
     (230, 159, 0),
-    (0, 0, 0),
     (140, 86, 75),
+    (0, 0, 0),
 ];
 
 /// The colour of the `index`-th series.

@@ -39,6 +39,12 @@ impl Scale {
         Self::from_zero(values)
     }
 
+    /// Logarithmic where the values are positive and span more than a factor of `ratio`, else around them.
+    pub(in crate::report) fn spread(ratio: f64, values: &[f64]) -> Self {
+        let scale = Self::log_beyond(ratio, values);
+        if scale.log { scale } else { Self::around(values) }
+    }
+
     /// Whether it is logarithmic.
     pub(in crate::report) fn is_log(self) -> bool {
         self.log

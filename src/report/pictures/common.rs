@@ -43,7 +43,7 @@ impl<'a> Sheet<'a> {
     /// A legend line that counts the series left out; none where all are drawn.
     pub(super) fn left_out(&self) -> Option<Entry> {
         let count = self.series.len().saturating_sub(SERIES_MAX);
-        (count > 0).then(|| text_entry(format!("{} not drawn", counted(count, "more series"))))
+        (count > 0).then(|| text_entry(format!("and {count} more series, not drawn")))
     }
 
     /// A frame that says why there is nothing in it.
@@ -108,7 +108,7 @@ impl<'a> Sheet<'a> {
         if scale.contains(at) {
             return (Some((at, format!("one token's experts, {} (LRU cliff)", size(least)))), None);
         }
-        (None, Some(text_entry(format!("one token's experts: {}, not on this axis", size(least)))))
+        (None, Some(text_entry(format!("one token's experts: {} (off axis)", size(least)))))
     }
 }
 
@@ -117,13 +117,26 @@ pub(super) fn text_entry(text: String) -> Entry {
     Entry { swatch: Swatch::None, text }
 }
 
+/// A label with every long part cut in its middle, where names of models differ least.
+pub(super) fn short_label(label: &str) -> String {
+    let short = |part: &str| {
+        let all: Vec<char> = part.chars().collect();
+        if all.len() <= 22 {
+            return part.to_owned();
+        }
+        let (head, tail) = (&all[..12], &all[all.len() - 8..]);
+        head.iter().chain(&['\u{2026}']).chain(tail).collect()
+    };
+    label.split(", ").map(short).collect::<Vec<_>>().join(", ")
+}
+
 /// A legend line for each curve.
 pub(super) fn legend_of(curves: &[(Curve, &Series<'_>)]) -> Vec<Entry> {
     curves
         .iter()
         .map(|(curve, series)| Entry {
             swatch: Swatch::Line(curve.stroke, curve.marker),
-            text: series.label.clone(),
+            text: short_label(&series.label),
         })
         .collect()
 }
@@ -159,5 +172,5 @@ fn subtitle(rows: &[Row]) -> String {
         named("trace", |row| &row.config.trace),
         counted(rows.len(), "point"),
     ];
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  |  ")
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" \u{b7} ")
 }

@@ -18,7 +18,7 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Scene {
         return sheet.nothing(TITLE, &sheet.no_result());
     }
     let x: Vec<f64> = curves.iter().flat_map(|(curve, _)| &curve.points).map(|point| point.0).collect();
-    let mut x_axis = Axis::new(format!("VRAM for routed experts ({bytes})"), Scale::log_beyond(100.0, &x));
+    let mut x_axis = Axis::new(format!("VRAM for routed experts ({bytes})"), Scale::spread(100.0, &x));
     x_axis.percent_of = sheet
         .experts_total_bytes()
         .map(|total| ("share of all routed experts".to_owned(), total as f64 / unit_bytes));

@@ -1,6 +1,6 @@
 //! Who owns the bytes: stacked bars by owner, one panel per tier, for points spread evenly over the sweep.
 
-use super::common::Sheet;
+use super::common::{Sheet, short_label};
 use crate::metrics::Row;
 use crate::report::draw::{
     Align, Entry, GREY, HEIGHT, INK, Ink, LIGHT, Scale, Scene, Stroke, Swatch, WIDTH, fitted, footnote,
@@ -38,7 +38,7 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Scene {
     }
     let mut scene = Scene::default();
     heading(&mut scene, &sheet.title(TITLE), &sheet.subtitle);
-    footnote(&mut scene, "Thick ticks: what the machine has. Grey labels: points that cannot run.");
+    footnote(&mut scene, "Thick ticks: what the machine has. Points in grey cannot run.");
     let owners = owners(&bars, &tiers);
     let entries: Vec<Entry> = owners
         .iter()
@@ -47,14 +47,16 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Scene {
         .collect();
     legend(&mut scene, &entries, TOP, HEIGHT - 24.0);
     let labels = labels(sheet.rows, &bars);
-    let widest = labels.iter().map(|label| width(label, LABEL_EM)).fold(0.0, f64::max).min(LABEL_WIDTH_MAX);
+    let lines = labels.iter().flat_map(|(experts, setting)| [experts, setting]);
+    let widest = lines.map(|line| width(line, LABEL_EM)).fold(0.0, f64::max).min(LABEL_WIDTH_MAX);
     let (left, right) = (24.0 + widest + 8.0, WIDTH - legend_width(&entries) - 10.0);
     let height = ((BOTTOM - TOP) / bars.len() as f64).min(44.0);
-    let middle = |index: usize| TOP + height * (index as f64 + 0.5);
-    for (index, (row, label)) in bars.iter().zip(&labels).enumerate() {
+    for (index, (row, (experts, setting))) in bars.iter().zip(&labels).enumerate() {
         let rgb = if row.summary().is_some() { INK } else { GREY };
-        let text = fitted(label, LABEL_EM, widest);
-        scene.text((left - 8.0, middle(index) + 4.0), &text, LABEL_EM, Align::End, rgb);
+        let y = TOP + height * (index as f64 + 0.5) + if setting.is_empty() { 4.0 } else { -2.0 };
+        let text = fitted(setting, LABEL_EM, widest);
+        scene.text((left - 8.0, y), experts, LABEL_EM, Align::End, rgb);
+        scene.text((left - 8.0, y + 13.0), &text, LABEL_EM, Align::End, GREY);
     }
     let step = (right - left) / tiers.len() as f64;
     let bottom = TOP + height * bars.len() as f64;
@@ -106,15 +108,15 @@ fn owner_ink(index: usize) -> Ink {
     Ink::tint(hue(index), alpha)
 }
 
-/// The setting of each bar and its expert VRAM; the policy has no part in a ledger.
-fn labels(rows: &[Row], bars: &[&Row]) -> Vec<String> {
+/// The expert VRAM of each bar, and its setting; the policy has no part in a ledger.
+fn labels(rows: &[Row], bars: &[&Row]) -> Vec<(String, String)> {
     let varying = Varying::of(rows);
-    let label = |row: &&Row| {
-        let setting = varying.setting(row);
-        let experts = format!("{} of experts", size(row.config.cache_capacity_bytes));
-        if setting.is_empty() { experts } else { format!("{setting}, {experts}") }
-    };
-    bars.iter().map(label).collect()
+    bars.iter()
+        .map(|row| {
+            let experts = format!("{} of experts", size(row.config.cache_capacity_bytes));
+            (experts, short_label(&varying.setting(row)))
+        })
+        .collect()
 }
 
 fn draw_panel(

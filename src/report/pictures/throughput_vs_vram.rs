@@ -14,6 +14,8 @@ pub(super) const TITLE: &str = "decode rate against VRAM needed";
 const TOO_LARGE: Ink = Ink::tint(SHADE, 0.22);
 /// A card with more than this many times the VRAM needed is named beside the plot, lest the data shrink to a corner.
 const CARD_RATIO_MAX: u64 = 3;
+/// A larger ratio between the highest and the lowest rate makes the axis logarithmic.
+const RATE_RATIO_MAX: f64 = 50.0;
 
 fn needed_bytes(row: &Row) -> u64 {
     row.tier("vram").map_or(0, |tier| tier.needed_bytes)
@@ -57,7 +59,10 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Scene {
         title: sheet.title(TITLE),
         subtitle: sheet.subtitle.clone(),
         x: x_axis,
-        y: Axis::new("decode rate (tokens/s)", Scale::from_zero(&points().map(|p| p.1).collect::<Vec<_>>())),
+        y: Axis::new(
+            "decode rate (tokens/s)",
+            Scale::log_beyond(RATE_RATIO_MAX, &points().map(|p| p.1).collect::<Vec<_>>()),
+        ),
         legend,
         line_at: shown
             .map(|capacity| (capacity as f64 / unit_bytes, format!("VRAM of the card, {}", size(capacity)))),

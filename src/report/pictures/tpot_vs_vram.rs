@@ -26,7 +26,7 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Scene {
     let heights = curves.iter().flat_map(|(curve, _)| curve.points.iter().map(|point| point.1));
     let ends = curves.iter().flat_map(|(curve, _)| curve.band.iter().flat_map(|(low, high)| [*low, *high]));
     let y: Vec<f64> = heights.chain(ends).collect();
-    let mut x_axis = Axis::new(format!("VRAM for routed experts ({bytes})"), Scale::log_beyond(100.0, &x));
+    let mut x_axis = Axis::new(format!("VRAM for routed experts ({bytes})"), Scale::spread(100.0, &x));
     x_axis.percent_of = sheet
         .experts_total_bytes()
         .map(|total| ("share of all routed experts".to_owned(), total as f64 / unit_bytes));
