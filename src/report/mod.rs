@@ -1,1 +1,46 @@
 //! Rows to bytes: CSV, JSON, Markdown, pictures.
+//!
+//! Every report is a pure function of a [`ReportMeta`] and the rows of a sweep. The same input gives the same bytes on
+//! any machine: numbers are rounded by integer arithmetic, pictures are set in one embedded font, and nothing asks for
+//! the time, the host or the environment. [`folder::write`] is the only place that touches a file system.
+//!
+//! Left out on purpose: no report computes a result. What is not in a row is not shown.
+
+mod answer;
+mod csv_table;
+mod draw;
+pub mod folder;
+mod format;
+mod json;
+mod markdown;
+mod meta;
+mod pictures;
+mod series;
+mod text_table;
+pub mod trace_pictures;
+
+pub use csv_table::csv;
+pub use json::{json, parse_json};
+pub use markdown::markdown;
+pub use meta::ReportMeta;
+pub use text_table::table;
+
+use crate::error::Result;
+use crate::metrics::Row;
+
+/// A file's name and its content.
+pub type NamedFile = (String, Vec<u8>);
+
+/// Every report of a sweep: `results.csv`, `results.json`, `summary.md`, and each picture as `.svg` and `.png`.
+///
+/// # Errors
+/// When a document cannot be encoded, which no row causes.
+pub fn render_all(meta: &ReportMeta, rows: &[Row]) -> Result<Vec<NamedFile>> {
+    let mut files = vec![
+        ("results.csv".to_owned(), csv(meta, rows)?),
+        ("results.json".to_owned(), json(meta, rows)?),
+        ("summary.md".to_owned(), markdown(meta, rows).into_bytes()),
+    ];
+    files.extend(pictures::render(meta, rows)?);
+    Ok(files)
+}

@@ -1,0 +1,119 @@
+//! `results.csv`: one line per row, integers exact, rates with fixed decimals, an empty cell where nothing is known.
+
+use super::format::{ms, per_second, percent, ratio};
+use super::meta::{ReportMeta, axis_value};
+use crate::error::{Error, Result};
+use crate::metrics::{LinkUse, Outcome, Quantiles, Row, Summary};
+
+/// A column's name and how a row or its summary fills it.
+type Column<T> = (&'static str, fn(&T) -> String);
+
+/// What the point is and needs; filled for every row.
+const CONFIG: &[Column<Row>] = &[
+    ("model", |row| row.config.model.clone()),
+    ("quant", |row| row.config.quant.clone()),
+    ("gpu", |row| row.config.gpu.clone()),
+    ("engine", |row| row.config.engine.clone()),
+    ("backing", |row| row.config.backing.clone()),
+    ("policy", |row| row.config.policy.clone()),
+    ("oracle", |row| row.config.policy_is_oracle.to_string()),
+    ("cache_scope", |row| row.config.cache_scope.clone()),
+    ("replay", |row| row.config.replay.clone()),
+    ("cache_capacity_bytes", |row| row.config.cache_capacity_bytes.to_string()),
+    ("cache_share_pct", |row| percent(row.config.cache_capacity_bytes, row.config.experts_total_bytes, 4)),
+    ("vram_needed_bytes", |row| needed(row, "vram")),
+    ("vram_capacity_bytes", |row| {
+        row.tier("vram").map_or_else(String::new, |t| t.capacity_bytes.to_string())
+    }),
+    ("dram_needed_bytes", |row| needed(row, "dram")),
+    ("nvme_needed_bytes", |row| needed(row, "nvme")),
+    ("status", |row| if row.summary().is_some() { "ok" } else { "cannot-run" }.to_owned()),
+    ("reason", |row| match &row.outcome {
+        Outcome::Done(_) => String::new(),
+        Outcome::CannotRun(reasons) => reasons.join("; "),
+    }),
+];
+
+/// What the point measured; empty where it could not run.
+const RESULTS: &[Column<Summary>] = &[
+    ("decode_tokens_per_s", |s| per_second(s.decode.tokens, s.decode_time.total_ns(), 3)),
+    ("tpot_ms_p10", |s| known_ms(&s.tpot_ns, s.tpot_ns.p10)),
+    ("tpot_ms_p50", |s| known_ms(&s.tpot_ns, s.tpot_ns.p50)),
+    ("tpot_ms_p90", |s| known_ms(&s.tpot_ns, s.tpot_ns.p90)),
+    ("token_latency_ms_p50", |s| known_ms(&s.token_latency_ns, s.token_latency_ns.p50)),
+    ("token_latency_ms_p90", |s| known_ms(&s.token_latency_ns, s.token_latency_ns.p90)),
+    ("token_latency_ms_p99", |s| known_ms(&s.token_latency_ns, s.token_latency_ns.p99)),
+    ("ttft_ms_p50", |s| known_ms(&s.ttft_ns, s.ttft_ns.p50)),
+    ("hit_rate_decode_pct", |s| percent(s.decode.hits, s.decode.lookups, 4)),
+    ("hit_rate_when_needed_pct", |s| percent(s.decode.hits_when_needed, s.decode.lookups, 4)),
+    ("hit_rate_weight_pct", |s| percent(s.decode.weight_hit, s.decode.weight_total, 4)),
+    ("miss_bytes_per_token", |s| ratio(u128::from(s.decode.miss_bytes), u128::from(s.decode.tokens), 1)),
+    ("h2d_bytes", |s| link(s, "h2d", |l| l.bytes.to_string())),
+    ("nvme_bytes", |s| link(s, "nvme", |l| l.bytes.to_string())),
+    ("gpu_busy_pct", |s| link(s, "gpu", busy)),
+    ("h2d_busy_pct", |s| link(s, "h2d", busy)),
+    ("nvme_busy_pct", |s| link(s, "nvme", busy)),
+    ("gpu_compute_ms_per_token", |s| per_token_ms(s, s.decode_time.gpu_compute_ns)),
+    ("wait_h2d_ms_per_token", |s| per_token_ms(s, s.decode_time.wait_h2d_ns)),
+    ("wait_nvme_ms_per_token", |s| per_token_ms(s, s.decode_time.wait_nvme_ns)),
+    ("overhead_ms_per_token", |s| per_token_ms(s, s.decode_time.overhead_ns)),
+    ("overshoot_bytes_max", |s| s.overshoot_bytes_max.to_string()),
+];
+
+fn needed(row: &Row, tier: &str) -> String {
+    row.tier(tier).map_or_else(String::new, |t| t.needed_bytes.to_string())
+}
+
+fn known_ms(quantiles: &Quantiles, ns: u64) -> String {
+    if quantiles.count == 0 { String::new() } else { ms(ns) }
+}
+
+fn link(summary: &Summary, name: &str, show: fn(&LinkUse) -> String) -> String {
+    summary.links.iter().find(|link| link.name == name).map_or_else(String::new, show)
+}
+
+fn busy(link: &LinkUse) -> String {
+    percent(link.busy_ns, link.busy_ns + link.idle_ns, 4)
+}
+
+fn per_token_ms(summary: &Summary, ns: u64) -> String {
+    ratio(u128::from(ns), u128::from(summary.decode.tokens) * 1_000_000, 6)
+}
+
+/// The header: `index`, one column per axis key, then the fixed columns. An axis whose key is also the name of a fixed
+/// column gets the prefix `axis.`, so that no name stands twice.
+fn header(keys: &[String]) -> Vec<String> {
+    let fixed: Vec<&str> =
+        CONFIG.iter().map(|(name, _)| *name).chain(RESULTS.iter().map(|(name, _)| *name)).collect();
+    let axis = |key: &String| {
+        let taken = key == "index" || fixed.contains(&key.as_str());
+        if taken { format!("axis.{key}") } else { key.clone() }
+    };
+    let mut names = vec!["index".to_owned()];
+    names.extend(keys.iter().map(axis));
+    names.extend(fixed.iter().map(|name| (*name).to_owned()));
+    names
+}
+
+fn cells(keys: &[String], row: &Row) -> Vec<String> {
+    let mut cells = vec![row.index.to_string()];
+    cells.extend(keys.iter().map(|key| axis_value(row, key).to_owned()));
+    cells.extend(CONFIG.iter().map(|(_, fill)| fill(row)));
+    cells.extend(RESULTS.iter().map(|(_, fill)| row.summary().map_or_else(String::new, fill)));
+    cells
+}
+
+/// The rows as comma-separated values (RFC 4180 quoting, lines ending in a line feed).
+///
+/// # Errors
+/// When the encoder fails, which writing to memory does not.
+pub fn csv(meta: &ReportMeta, rows: &[Row]) -> Result<Vec<u8>> {
+    let keys = meta.axis_keys(rows);
+    let failed = |cause: String| Error::new(format!("cannot encode results.csv: {cause}"));
+    let mut writer = ::csv::Writer::from_writer(Vec::new());
+    writer.write_record(header(&keys)).map_err(|cause| failed(cause.to_string()))?;
+    for row in rows {
+        writer.write_record(cells(&keys, row)).map_err(|cause| failed(cause.to_string()))?;
+    }
+    writer.into_inner().map_err(|cause| failed(cause.to_string()))
+}

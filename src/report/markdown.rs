@@ -1,0 +1,162 @@
+//! `summary.md`: the answer in words, the best points, what cannot run and why, and the pictures.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::answer::answer;
+use super::format::counted;
+use super::meta::{ReportMeta, axis_value};
+use super::pictures;
+use super::series::Varying;
+use super::text_table::{RESULT_TITLES, last_part, result_cells};
+use crate::metrics::{Outcome, Row};
+
+/// Rows of the table.
+const ROWS_MAX: usize = 40;
+/// Distinct reasons listed.
+const REASONS_MAX: usize = 20;
+/// Points listed per reason.
+const POINTS_MAX: usize = 8;
+
+/// The summary as Markdown.
+pub fn markdown(meta: &ReportMeta, rows: &[Row]) -> String {
+    let mut text = format!("# {}\n\n", escaped(&meta.title));
+    swept(&mut text, meta, rows);
+    text.push_str("\n## Answer\n\n");
+    for sentence in answer(rows) {
+        let _ = writeln!(text, "- {}", soft_escaped(&sentence));
+    }
+    results(&mut text, meta, rows);
+    refused(&mut text, rows);
+    text.push_str("\n## Pictures\n");
+    for (name, title) in pictures::NAMES {
+        let _ = write!(text, "\n### {title}\n\n[![{title}]({name}.svg)]({name}.svg)\n");
+    }
+    if !meta.notes.is_empty() {
+        text.push_str("\n## Notes\n\n");
+        meta.notes.iter().for_each(|note| text.push_str(&format!("- {}\n", escaped(note))));
+    }
+    if !meta.provenance.is_empty() {
+        text.push_str("\n## Provenance\n\n");
+        meta.provenance.iter().for_each(|fact| text.push_str(&format!("- {}\n", escaped(fact))));
+    }
+    text
+}
+
+fn swept(text: &mut String, meta: &ReportMeta, rows: &[Row]) {
+    let refused = rows.iter().filter(|row| row.summary().is_none()).count();
+    let points = counted(rows.len(), "point");
+    let name = escaped(&meta.scenario_name);
+    let _ = writeln!(text, "Scenario {name}: {points}, of which {refused} cannot run.\n");
+    for key in meta.axis_keys(rows) {
+        let mut values: Vec<&str> = Vec::new();
+        for row in rows {
+            let value = axis_value(row, &key);
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        let listed: Vec<String> = values.iter().take(ROWS_MAX).map(|value| escaped(value)).collect();
+        let more = if values.len() > ROWS_MAX { ", ..." } else { "" };
+        let _ = writeln!(text, "- {} ({}): {}{more}", escaped(&key), values.len(), listed.join(", "));
+    }
+}
+
+/// All rows where they are few, else the fastest real policy at each setting and capacity.
+fn results(text: &mut String, meta: &ReportMeta, rows: &[Row]) {
+    if rows.is_empty() {
+        return;
+    }
+    let all = rows.len() <= ROWS_MAX;
+    let shown: Vec<&Row> =
+        if all { rows.iter().collect() } else { best(rows).into_iter().take(ROWS_MAX).collect() };
+    let heading = if all { "All points" } else { "Fastest policy per setting and capacity" };
+    let keys = meta.axis_keys(rows);
+    let titles: Vec<String> = ["point"]
+        .into_iter()
+        .chain(keys.iter().map(|key| last_part(key, &keys)))
+        .chain(RESULT_TITLES)
+        .map(escaped)
+        .collect();
+    let _ = write!(text, "\n## {heading}\n\n| {} |\n|", titles.join(" | "));
+    (0..=keys.len()).for_each(|_| text.push_str("---|"));
+    text.push_str("---:|---:|---:|---:|---|\n");
+    for row in &shown {
+        let axes = keys.iter().map(|key| axis_value(row, key).to_owned());
+        let cells = [row.index.to_string()].into_iter().chain(axes).chain(result_cells(row));
+        let cells: Vec<String> = cells.map(|cell| escaped(&cell)).collect();
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
+    }
+    if shown.len() < rows.len() {
+        let left_out = counted(rows.len() - shown.len(), "more point");
+        let _ = writeln!(text, "\n{left_out} in [results.csv](results.csv).");
+    }
+    text.push_str(
+        "\nTPOT is the mean time per output token of a sequence; p10, p50 and p90 are over sequences.\n",
+    );
+}
+
+fn best(rows: &[Row]) -> Vec<&Row> {
+    let varying = Varying::of(rows);
+    let mut best: BTreeMap<(String, u64), &Row> = BTreeMap::new();
+    let rank = |row: &Row| (row.summary().map_or(u64::MAX, |summary| summary.tpot_ns.p50), row.index);
+    for row in rows.iter().filter(|row| !row.config.policy_is_oracle && row.summary().is_some()) {
+        let key = (varying.setting(row), row.config.cache_capacity_bytes);
+        let entry = best.entry(key).or_insert(row);
+        if rank(row) < rank(entry) {
+            *entry = row;
+        }
+    }
+    best.into_values().collect()
+}
+
+/// Points that cannot run, grouped by reason, in the order in which a reason first appears.
+fn refused(text: &mut String, rows: &[Row]) {
+    let mut groups: Vec<(&str, Vec<u64>)> = Vec::new();
+    for row in rows {
+        let Outcome::CannotRun(reasons) = &row.outcome else { continue };
+        for reason in reasons {
+            match groups.iter_mut().find(|(known, _)| known == reason) {
+                Some((_, points)) => points.push(row.index),
+                None => groups.push((reason, vec![row.index])),
+            }
+        }
+    }
+    if groups.is_empty() {
+        return;
+    }
+    text.push_str("\n## Cannot run\n\n");
+    for (reason, points) in groups.iter().take(REASONS_MAX) {
+        let listed: Vec<String> = points.iter().take(POINTS_MAX).map(u64::to_string).collect();
+        let more = if points.len() > POINTS_MAX { ", ..." } else { "" };
+        let count = counted(points.len(), "point");
+        let _ = writeln!(text, "- {count} ({}{more}): {}", listed.join(", "), escaped(reason));
+    }
+    if groups.len() > REASONS_MAX {
+        let left_out = counted(groups.len() - REASONS_MAX, "more reason");
+        let _ = writeln!(text, "- {left_out} in [results.csv](results.csv)");
+    }
+}
+
+/// Text that Markdown shows as it is.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '\n' | '\r' | '\t' => safe.push(' '),
+            '|' | '*' | '_' | '`' | '[' | ']' | '#' | '\\' | '~' => safe.extend(['\\', c]),
+            _ => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// As [`escaped`], but bold stays bold.
+fn soft_escaped(sentence: &str) -> String {
+    match sentence.strip_prefix("**").and_then(|rest| rest.split_once("**")) {
+        Some((lead, rest)) => format!("**{}**{}", escaped(lead), escaped(rest)),
+        None => escaped(sentence),
+    }
+}

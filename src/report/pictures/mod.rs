@@ -1,0 +1,45 @@
+//! The pictures of a sweep, one per file. Each is a pure function from rows to a scene, and says so where it has
+//! nothing to show.
+
+mod common;
+mod hit_rate;
+mod memory;
+mod pareto;
+mod throughput_vs_vram;
+mod tpot_vs_vram;
+
+use rayon::prelude::*;
+
+use self::common::Sheet;
+use super::draw::{Scene, files};
+use super::{NamedFile, ReportMeta};
+use crate::error::Result;
+use crate::metrics::Row;
+
+/// File names without their ending, and what each picture shows.
+pub(super) const NAMES: [(&str, &str); 5] = [
+    (tpot_vs_vram::NAME, tpot_vs_vram::TITLE),
+    (throughput_vs_vram::NAME, throughput_vs_vram::TITLE),
+    (hit_rate::NAME, hit_rate::TITLE),
+    (memory::NAME, memory::TITLE),
+    (pareto::NAME, pareto::TITLE),
+];
+
+/// A file's name and how its picture is laid out.
+type Picture = (&'static str, fn(&Sheet<'_>) -> Scene);
+
+const PICTURES: [Picture; 5] = [
+    (tpot_vs_vram::NAME, tpot_vs_vram::scene),
+    (throughput_vs_vram::NAME, throughput_vs_vram::scene),
+    (hit_rate::NAME, hit_rate::scene),
+    (memory::NAME, memory::scene),
+    (pareto::NAME, pareto::scene),
+];
+
+/// All pictures as SVG and PNG, in a fixed order whatever the number of threads.
+pub(super) fn render(meta: &ReportMeta, rows: &[Row]) -> Result<Vec<NamedFile>> {
+    let sheet = Sheet::new(meta, rows);
+    let rendered: Vec<Result<Vec<NamedFile>>> =
+        PICTURES.par_iter().map(|(name, layout)| files(name, &layout(&sheet))).collect();
+    Ok(rendered.into_iter().collect::<Result<Vec<_>>>()?.concat())
+}
