@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use moesim::trace::{
-    Compression, Ids, NO_EXPERT_U16, Phase, Trace, TraceBuilder, TraceHeader, format, open, write, write_file,
+    Compression, Ids, NO_EXPERT_U16, Phase, Trace, TraceBuilder, TraceHeader, format, open, write, write_csv,
+    write_csv_file, write_file,
 };
 use proptest::prelude::*;
 
@@ -123,6 +124,54 @@ proptest! {
             prop_assert_eq!(bytes_of(&again, compression), std::fs::read(&path).unwrap());
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn csv_comes_back(trace in arbitrary_trace()) {
+        // A CSV without rows has no tokens to read.
+        prop_assume!(trace.tokens() > 0);
+        let folder = tempfile::tempdir().unwrap();
+        let (csv, binary) = (folder.path().join("t.csv"), folder.path().join("t.moetrace"));
+        write_csv_file(&trace, &csv).unwrap();
+        let read = open(&csv).unwrap();
+        prop_assert_eq!(contents(&read), contents(&trace));
+        write_file(&read, Compression::None, &binary).unwrap();
+        let mut again = Vec::new();
+        write_csv(&open(&binary).unwrap(), &mut again).unwrap();
+        prop_assert_eq!(again, std::fs::read(&csv).unwrap());
+    }
+}
+
+#[test]
+fn the_csv_is_as_documented() {
+    let mut csv = Vec::new();
+    write_csv(&small(true), &mut csv).unwrap();
+    let expect = "# moesim trace v1
+# model=tiny \"model\", v1
+# layer_ids=1,4
+# experts=5
+# top_k=2
+# expert_bytes=3059712,2654208
+# source=by hand
+# licence=CC0
+# note=one\\x0atwo
+# note=back\\\\slash
+# sequence=0 prompt_length=7 category=chat
+# sequence=1 prompt_length=7 category=
+sequence,token,phase,layer,rank,expert,weight
+0,0,prefill,1,0,0,1.000000
+0,0,prefill,1,1,1,0.000015
+0,0,prefill,4,0,2,0.500008
+0,0,prefill,4,1,3,0.000000
+0,1,decode,1,0,4,1.000000
+0,1,decode,4,1,0,0.000000
+0,2,decode,,,,
+1,0,decode,1,0,0,1.000000
+";
+    assert!(String::from_utf8(csv).unwrap().starts_with(expect));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Routing traces: format, importers, statistics.
 
 mod builder;
+mod csv_twin;
 mod data;
 pub mod format;
 pub mod import;
@@ -9,6 +10,7 @@ pub mod stats;
 pub mod synthetic;
 
 pub use builder::{Phase, TraceBuilder, check_header};
+pub use csv_twin::{write_csv, write_csv_file};
 pub use data::{Ids, NO_EXPERT_U8, NO_EXPERT_U16, SequenceMeta, Trace, TraceHeader};
 pub use format::{Compression, write, write_file};
 pub use import::{ImportOptions, Imported, open};

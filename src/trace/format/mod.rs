@@ -48,6 +48,7 @@ mod text;
 mod write;
 
 pub use read::{is_moetrace, open_moetrace};
+pub(super) use write::replace_file;
 pub use write::{Compression, fingerprint, write, write_file};
 
 pub(super) const MAGIC: [u8; 8] = [0x89, b'M', b'O', b'E', b'T', b'\r', b'\n', 0x1A];

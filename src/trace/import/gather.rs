@@ -108,6 +108,13 @@ impl Gather {
         self.rows.len()
     }
 
+    /// A row whose position is not above that of the row before it in its sequence: its phases contradict positions.
+    pub(in crate::trace) fn first_out_of_order(&self) -> Option<RowKey> {
+        let pairs = self.rows.keys().zip(self.rows.keys().skip(1));
+        let out_of_order = |(a, b): &(&RowKey, &RowKey)| a.sequence == b.sequence && a.position >= b.position;
+        pairs.into_iter().find(out_of_order).map(|(a, _)| *a)
+    }
+
     /// Makes sure that a row exists, even if nothing is chosen in it.
     pub(in crate::trace) fn row(&mut self, key: RowKey) -> u32 {
         match self.latest {
@@ -161,7 +168,7 @@ impl Gather {
     /// arguments, and notes are added.
     ///
     /// # Errors
-    /// Nothing was selected, a value is outside the known shape, a slot or an expert stands twice.
+    /// No rows, a value is outside the known shape, a slot or an expert stands twice.
     pub(in crate::trace) fn finish(
         mut self,
         source: &Source,
@@ -169,11 +176,15 @@ impl Gather {
         experts: Known,
         top_k: Known,
     ) -> Result<Imported> {
-        if self.selections.is_empty() {
-            return Err(Error::at(source.place(), "holds no expert selections"));
+        if self.rows.is_empty() {
+            return Err(Error::at(source.place(), "holds no tokens"));
         }
         self.shape(&mut header, experts, top_k);
-        let table = self.fill(source, &header)?;
+        let scale = self.weight_scale();
+        if scale > 1.0 {
+            self.notes.push(format!("gate weights reach {scale}: divided by it, which keeps their shares"));
+        }
+        let table = self.fill(source, &header, scale)?;
         if self.unknown_weights > 0 {
             self.notes
                 .push(format!("{} gate weights are not known (nan): counted as 0", self.unknown_weights));
@@ -231,7 +242,7 @@ impl Gather {
         self.notes.append(&mut inferred);
     }
 
-    fn fill(&self, source: &Source, header: &TraceHeader) -> Result<Columns> {
+    fn fill(&self, source: &Source, header: &TraceHeader, scale: f32) -> Result<Columns> {
         let mut layer_index = vec![usize::MAX; MAX_LAYERS + 1];
         for (index, layer) in header.layer_ids.iter().enumerate() {
             if let Some(entry) = layer_index.get_mut(*layer as usize) {
@@ -242,7 +253,6 @@ impl Gather {
         for (index, row) in self.rows.values().enumerate() {
             order[*row as usize] = index;
         }
-        let scale = self.weight_scale();
         let mut table =
             Columns::new(header.slots_per_token(), self.rows.len(), self.with_weights, self.with_residency);
         for chosen in &self.selections {

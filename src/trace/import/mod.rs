@@ -5,21 +5,31 @@
 //! A file is read whole into memory before it is converted; convert a large one to `.moetrace` once.
 
 mod bigmoe;
+mod columns;
+mod dense;
 mod gather;
+mod llama_cpp;
+mod nf4gemm;
+mod npy;
 mod nvmoe;
+mod passes;
+mod prompts;
+mod routed_experts;
 mod source;
+mod sparsify;
 mod table;
 
 use std::path::Path;
 
 pub use source::Source;
 
+use super::csv_twin;
 use super::data::{SequenceMeta, Trace};
 use super::format::{is_moetrace, open_moetrace};
 use crate::error::{Error, Result};
 
 pub(super) use gather::{Gather, Inferred, Known, RowKey, Selection};
-pub(super) use table::Table;
+pub(super) use table::{Table, TableRow};
 
 /// In [`Imported::recorded_residency`]: the engine does not say.
 pub const RESIDENCY_UNKNOWN: u8 = u8::MAX;
@@ -88,10 +98,52 @@ pub const FORMATS: &[Format] = &[
         read: bigmoe::read,
     },
     Format {
+        name: "csv",
+        summary: "moesim's own CSV `sequence,token,phase,layer,rank,expert,weight`",
+        detect: csv_twin::detect,
+        read: csv_twin::read,
+    },
+    Format {
+        name: "llama-cpp",
+        summary: "llama.cpp moe-trace, CSV `layer,expert`",
+        detect: llama_cpp::detect,
+        read: llama_cpp::read,
+    },
+    Format {
+        name: "nf4gemm",
+        summary: "nf4gemm decode steps, JSON lines after a meta line",
+        detect: nf4gemm::detect,
+        read: nf4gemm::read,
+    },
+    Format {
+        name: "prompts",
+        summary: "onnx-genai expert trace, one JSON object of prompts",
+        detect: prompts::detect,
+        read: prompts::read,
+    },
+    Format {
+        name: "sparsify",
+        summary: "sparsify, one JSON object with a list of `[layer,expert]`",
+        detect: sparsify::detect,
+        read: sparsify::read,
+    },
+    Format {
         name: "nvmoe",
         summary: "nvmoe tokens, one JSON line `[[layer,expert],...]` for each token",
         detect: nvmoe::detect,
         read: nvmoe::read,
+    },
+    Format {
+        name: "columns",
+        summary: "numpy archive of ids, offsets, weights and prompt_len",
+        detect: columns::detect,
+        read: columns::read,
+    },
+    Format {
+        name: "routed-experts",
+        summary: "vLLM and SGLang routed_experts `[tokens, layers, k]`, saved as .npy or .npz",
+        detect: routed_experts::detect,
+        read: routed_experts::read,
     },
 ];
 
