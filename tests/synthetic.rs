@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use moesim::trace::stats::{Popularity, TraceStats, compute};
 use moesim::trace::synthetic::{SyntheticSpec, fit, generate, shipped};
-use moesim::trace::{Compression, ImportOptions, Trace, format, import};
+use moesim::trace::{Compression, ImportOptions, NO_EXPERT_U16, Phase, Trace, TraceBuilder, format, import};
 use moesim::units::LayerIndex;
 
 fn even() -> SyntheticSpec {
@@ -203,23 +203,50 @@ fn shipped_traces_are_what_the_router_generates() {
     }
 }
 
-/// A real trace, where it is at hand.
-fn real(file: &str, split: &[u64]) -> Option<Trace> {
+/// The sequences of real trace files as one trace, where they are at hand.
+fn real(files: &[&str], split: &[u64]) -> Option<Trace> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let path = std::env::var_os("MOESIM_SHARED").map_or_else(beside, PathBuf::from).join("traces").join(file);
-    if !path.exists() {
+    let folder = std::env::var_os("MOESIM_SHARED").map_or_else(beside, PathBuf::from).join("traces");
+    if !folder.is_dir() {
         eprintln!("skipped: ../shared is not here");
         return None;
     }
     let options = ImportOptions { split: split.to_vec(), ..ImportOptions::default() };
-    Some(import::read(&path, &options).unwrap().trace)
+    let traces: Vec<Trace> =
+        files.iter().map(|file| import::read(&folder.join(file), &options).unwrap().trace).collect();
+    let mut all = TraceBuilder::new(traces[0].header().clone()).unwrap();
+    for trace in &traces {
+        let header = trace.header();
+        for sequence in trace.sequences() {
+            all.begin_sequence(&sequence.category, sequence.prompt_length).unwrap();
+            for token in 0..sequence.tokens {
+                let phase = if token < sequence.prefill_tokens { Phase::Prefill } else { Phase::Decode };
+                let row = sequence.first_token + token;
+                let slots = (0..header.layers()).flat_map(|layer| (0..header.top_k).map(move |k| (layer, k)));
+                let ids: Vec<u16> = slots
+                    .map(|(layer, k)| {
+                        let layer = LayerIndex(u16::try_from(layer).unwrap());
+                        trace.expert(row, layer, k as usize).unwrap_or(NO_EXPERT_U16)
+                    })
+                    .collect();
+                all.push(phase, &ids).unwrap();
+            }
+        }
+    }
+    Some(all.finish().unwrap())
 }
 
-/// A fitted router gives back the statistics it was fitted to, with other random numbers than during the fit.
-fn check_fit(file: &str, split: &[u64]) {
-    let Some(trace) = real(file, split) else { return };
-    let real = compute(&trace);
-    let made = stats(&fit(&real).unwrap());
+const GPT_OSS_20B: &[&str] = &["gptoss20b/gptoss20b_mmlu96.npz"];
+const GPT_OSS_120B: &[&str] = &["nvmoe/gptoss-all.tokens.jsonl"];
+const WORKLOADS: &[u64] = &[399, 399, 399, 199];
+const OLMOE: &[&str] = &[
+    "nf4gemm/olmoe_code.jsonl",
+    "nf4gemm/olmoe_dialogue.jsonl",
+    "nf4gemm/olmoe_math.jsonl",
+    "nf4gemm/olmoe_prose.jsonl",
+];
+
+fn assert_alike(made: &TraceStats, real: &TraceStats) {
     near(made.concentration.hottest_10_percent, real.concentration.hottest_10_percent.unwrap(), 0.03);
     near(made.concentration.hottest_25_percent, real.concentration.hottest_25_percent.unwrap(), 0.03);
     near(made.next_token_reuse.share, real.next_token_reuse.share.unwrap(), 0.015);
@@ -227,17 +254,43 @@ fn check_fit(file: &str, split: &[u64]) {
     assert!((found / wanted - 1.0).abs() < 0.2, "median reuse distance is {found}, wanted {wanted}");
 }
 
+/// A fitted router gives back the statistics it was fitted to, with other random numbers than during the fit.
 #[test]
-fn fits_gpt_oss_120b() {
-    check_fit("nvmoe/gptoss-all.tokens.jsonl", &[399, 399, 399, 199]);
+fn fits_real_traces() {
+    for (files, split) in [
+        (GPT_OSS_120B, WORKLOADS),
+        (&["nvmoe/olmoe-all.tokens.jsonl"], &[]),
+        (&["bigmoe/qwen.route.csv"], &[]),
+        (&["granite/moe_expert_trace.json"], &[]),
+    ] {
+        let Some(trace) = real(files, split) else { return };
+        let real = compute(&trace);
+        eprintln!("{} sequences of {}", real.info.sequences, files[0]);
+        assert_alike(&stats(&fit(&real).unwrap()), &real);
+    }
 }
 
+/// The shipped routers that claim a fit have it, in a trace of the recording's shape.
 #[test]
-fn fits_olmoe() {
-    check_fit("nvmoe/olmoe-all.tokens.jsonl", &[]);
-}
-
-#[test]
-fn fits_qwen3() {
-    check_fit("bigmoe/qwen.route.csv", &[]);
+fn shipped_routers_match_their_recordings() {
+    for (stem, files, split) in [
+        ("gpt-oss-20b", GPT_OSS_20B, &[][..]),
+        ("gpt-oss-120b", GPT_OSS_120B, WORKLOADS),
+        ("olmoe-1b-7b", OLMOE, &[]),
+    ] {
+        let Some(trace) = real(files, split) else { return };
+        let real = compute(&trace);
+        let (_, spec) = shipped::all().into_iter().find(|(other, _)| *other == stem).unwrap();
+        let sequences = u32::try_from(real.info.sequences).unwrap();
+        let length = u32::try_from(real.info.decode_tokens).unwrap() / sequences;
+        let spec = SyntheticSpec {
+            sequences,
+            prompt_tokens: [0, 0],
+            decode_tokens: [length, length],
+            seed: 0,
+            ..spec
+        };
+        eprintln!("{stem}");
+        assert_alike(&stats(&spec), &real);
+    }
 }
