@@ -127,9 +127,14 @@ impl Error {
         }
     }
 
-    /// Joins errors, keeping their order; `None` where there are none.
+    /// Joins errors, keeping their order and each problem once; `None` where there are none.
     pub fn join(errors: impl IntoIterator<Item = Self>) -> Option<Self> {
-        let problems: Vec<Problem> = errors.into_iter().flat_map(|error| error.problems).collect();
+        let mut problems: Vec<Problem> = Vec::new();
+        for problem in errors.into_iter().flat_map(|error| error.problems) {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
         (!problems.is_empty()).then_some(Self { problems })
     }
 

@@ -32,6 +32,12 @@ impl<K: Ord, T> Shelf<K, T> {
         };
         cell.get_or_init(|| make().map(Arc::new)).clone()
     }
+
+    /// Every value that was made, in the order of the keys.
+    fn made(&self) -> Vec<Arc<T>> {
+        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        cells.values().filter_map(|cell| cell.get()?.as_ref().ok().cloned()).collect()
+    }
 }
 
 /// Order of passes as a key: sequences, prefill, chunk, decode tokens.
@@ -101,6 +107,13 @@ impl Inputs {
     ) -> Result<Arc<Future>> {
         let key = (Self::pass_key(path, options), grouping == Grouping::Access);
         self.futures.get(key, || Future::of(trace, passes, grouping))
+    }
+
+    /// What decides the results beside the scenario: the content of every trace and model that was loaded.
+    pub fn fingerprint(&self) -> String {
+        let traces = self.traces.made().iter().map(|trace| trace.fingerprint()).collect::<Vec<_>>();
+        let models = self.models.made().iter().map(|model| format!("{model:?}")).collect::<Vec<_>>();
+        format!("{} {:08x}", traces.join(" "), crc32fast::hash(models.join(" ").as_bytes()))
     }
 
     /// Selections of each expert in a trace.

@@ -27,7 +27,6 @@ pub(super) struct Workload {
     /// File name of the trace.
     pub(super) name: String,
     pub(super) grouping: Grouping,
-    pub(super) options: PassOptions,
     /// Tokens that the KV cache has room for.
     pub(super) context: u64,
     /// Tokens of the longest pass.
@@ -94,7 +93,6 @@ pub(super) fn resolve(
         plan: WorkloadPlan { trace, passes, future },
         path,
         grouping,
-        options,
         context,
         longest,
     })

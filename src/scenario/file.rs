@@ -104,6 +104,24 @@ impl ScenarioFile {
         &self.axes
     }
 
+    /// What decides the points: settings and axes, whatever their spelling, comments and places in the file.
+    pub fn fingerprint(&self) -> String {
+        let axis = |axis: &Axis| {
+            let values = axis.values.iter().map(|value| format!("{:?}", value.value)).collect::<Vec<_>>();
+            format!("{}={}", axis.key, values.join(","))
+        };
+        let axes = self.axes.iter().map(axis).collect::<Vec<_>>();
+        let text = format!("{:?} {}", self.table, axes.join(";"));
+        format!("{:08x}", crc32fast::hash(text.as_bytes()))
+    }
+
+    /// A setting that all points share, where it is text: the value under a dotted key such as `name`.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        let mut parts = key.split('.');
+        let first = self.table.get(parts.next()?)?;
+        parts.try_fold(first, |value, part| value.get(part))?.as_str()
+    }
+
     /// The number of points: the product of the axes' lengths, 1 without axes.
     #[expect(clippy::len_without_is_empty, reason = "there is always at least one point")]
     pub fn len(&self) -> usize {

@@ -8,7 +8,6 @@ use crate::units::SimTime;
 /// A missing expert of the current layer event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Missing {
-    pub(super) expert: u32,
     /// Tokens of the pass that ask for it.
     pub(super) tokens: u64,
     /// When its NVMe read ended; `None` where it came from host memory.
@@ -18,8 +17,8 @@ pub(super) struct Missing {
 /// The layer event that is being served. Its buffers are reused from event to event.
 #[derive(Debug, Default)]
 pub(super) struct LayerEvent {
-    /// Resident experts and the tokens that ask for each.
-    pub(super) resident: Vec<(u32, u64)>,
+    /// Tokens that ask for each resident expert, in order of first appearance.
+    pub(super) resident: Vec<u64>,
     /// Missing experts in order of first appearance.
     pub(super) missing: Vec<Missing>,
     /// Missing experts that have not arrived yet.
@@ -94,13 +93,13 @@ impl LayerEvent {
         match found {
             Lookup::Hit => {
                 *place = u32::try_from(self.resident.len()).unwrap_or(u32::MAX);
-                self.resident.push((expert, 1));
+                self.resident.push(1);
             }
             Lookup::Miss => {
                 *place = u32::try_from(self.missing.len()).unwrap_or(u32::MAX);
-                self.missing.push(Missing { expert, tokens: 1, read_done: None });
+                self.missing.push(Missing { tokens: 1, read_done: None });
             }
-            Lookup::HitAgain => self.resident[*place as usize].1 += 1,
+            Lookup::HitAgain => self.resident[*place as usize] += 1,
             Lookup::MissAgain => self.missing[*place as usize].tokens += 1,
         }
     }

@@ -187,7 +187,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             self.resident_done();
             return;
         }
-        let tokens = self.event.resident.iter().map(|(_, tokens)| *tokens);
+        let tokens = self.event.resident.iter().copied();
         let cost = self.launch_cost(tokens, self.event.resident.len());
         self.compute(cost, None, Happening::ResidentDone);
     }

@@ -1,1 +1,11 @@
-//! Many points at once.
+//! Many points at once: plan every one, simulate them on all cores, keep what is finished.
+//!
+//! A row depends on its point alone, so the rows of a sweep are the same for any number of threads and any order of
+//! work, and the same as the row of the point run by itself. What a sweep needs the wall clock for (progress) is left to
+//! whoever watches it.
+
+mod journal;
+mod run;
+
+pub use journal::Journal;
+pub use run::{Stop, check, fingerprint, run_point, run_points};

@@ -11,9 +11,8 @@ pub mod stats;
 pub mod synthetic;
 
 pub use builder::{Phase, TraceBuilder, check_header};
-pub use data::{ExpertNumber, Ids, NO_EXPERT_U8, NO_EXPERT_U16, SequenceMeta, Trace, TraceHeader};
 pub use csv_twin::{write_csv, write_csv_file};
-pub use data::{Ids, NO_EXPERT_U8, NO_EXPERT_U16, SequenceMeta, Trace, TraceHeader};
+pub use data::{ExpertNumber, Ids, NO_EXPERT_U8, NO_EXPERT_U16, SequenceMeta, Trace, TraceHeader};
 pub use format::{Compression, write, write_file};
 pub use import::{ImportOptions, Imported, open};
 pub use passes::{Pass, PassOptions, passes};
