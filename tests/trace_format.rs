@@ -1,5 +1,7 @@
 //! `.moetrace` and its CSV twin: what is written comes back, and damage is never read as data.
 
+#![allow(clippy::unwrap_used, reason = "a failed helper is a failed test")]
+
 use std::path::Path;
 
 use moesim::trace::{

@@ -1,26 +1,10 @@
-//! Importers, on small inputs with the traps of each format and on real files where they are at hand.
+//! Importers, on small inputs that hold the traps of each format.
 
-use std::path::{Path, PathBuf};
+#![allow(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
 use moesim::error::Result;
 use moesim::trace::{ImportOptions, Imported, Trace, import};
 use moesim::units::LayerIndex;
-
-/// The folder of real traces, or `None` with a remark where it is not here.
-fn shared(file: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("MOESIM_SHARED").map_or_else(beside, PathBuf::from);
-    let path = folder.join("traces").join(file);
-    if !path.exists() {
-        eprintln!("skipped: ../shared is not here");
-        return None;
-    }
-    Some(path)
-}
-
-fn read(path: &Path) -> Imported {
-    import::read(path, &ImportOptions::default()).unwrap()
-}
 
 /// (layers, experts, top-k, sequences, prefill rows, decode rows)
 fn shape(trace: &Trace) -> (usize, u32, u32, usize, u64, u64) {
@@ -60,27 +44,6 @@ fn row(trace: &Trace, token: u64) -> Vec<Vec<Option<u16>>> {
     let layer =
         |layer| (0..header.top_k as usize).map(|rank| trace.expert(token, LayerIndex(layer), rank)).collect();
     (0..u16::try_from(header.layers()).unwrap()).map(layer).collect()
-}
-
-#[test]
-fn bigmoe_real() {
-    for (file, expect, hits, first) in [
-        ("bigmoe/qwen.route.csv", (48, 128, 6, 1, 28, 128), 29_597, [49, 19, 58, 29, 16, 70].as_slice()),
-        ("bigmoe/gptoss.route.csv", (36, 128, 2, 1, 85, 64), 2_066, &[]),
-    ] {
-        let Some(path) = shared(file) else { return };
-        let imported = read(&path);
-        assert_eq!(shape(&imported.trace), expect);
-        let residency = imported.recorded_residency.as_ref().unwrap();
-        assert_eq!(residency.iter().filter(|flag| **flag == 1).count(), hits);
-        // The engine computes the last layer of a prompt only for its last token.
-        let empty = (expect.4 as usize - 1) * expect.2 as usize;
-        assert_eq!(residency.iter().filter(|flag| **flag == u8::MAX).count(), empty);
-        assert_eq!(imported.trace.header().expert_bytes.len(), expect.0);
-        let ids: Vec<u16> = row(&imported.trace, 0)[0].iter().flatten().copied().collect();
-        assert!(ids.starts_with(first));
-        assert!(imported.trace.weights().is_some());
-    }
 }
 
 const BIGMOE: &str = "# route_trace v1\n\
@@ -156,23 +119,6 @@ fn bigmoe_errors_point_to_the_line() {
 }
 
 #[test]
-fn nvmoe_real() {
-    let Some(path) = shared("nvmoe/gptoss-all.tokens.jsonl") else { return };
-    assert_eq!(shape(&read(&path).trace), (36, 128, 4, 1, 0, 1396));
-    let split = vec![399, 399, 399, 199];
-    let options = ImportOptions { split, model: Some("gpt-oss-120b".into()), ..ImportOptions::default() };
-    let trace = import::read(&path, &options).unwrap().trace;
-    assert_eq!(shape(&trace), (36, 128, 4, 4, 0, 1396));
-    assert_eq!(trace.sequences()[3].first_token, 1197);
-    assert_eq!(trace.header().model, "gpt-oss-120b");
-    let wrong = ImportOptions { split: vec![400, 400], ..ImportOptions::default() };
-    let error = import::read(&path, &wrong).unwrap_err().to_string();
-    assert!(error.ends_with("expected lengths above 0 that add up to 1396"), "{error}");
-    let Some(path) = shared("nvmoe/olmoe-all.tokens.jsonl") else { return };
-    assert_eq!(shape(&read(&path).trace), (16, 64, 8, 1, 0, 897));
-}
-
-#[test]
 fn nvmoe_small() {
     let imported = text("t.jsonl", "[[1, 5], [1, 2], [3, 0]]\n\n[[3, 4]]\n").unwrap();
     assert_eq!(shape(&imported.trace), (2, 8, 2, 1, 0, 2));
@@ -235,17 +181,6 @@ fn weights_above_one_keep_their_shares() {
 }
 
 #[test]
-fn nf4gemm_real() {
-    for (file, expect) in [("gptoss_code", (24, 32, 4, 1, 0, 512)), ("olmoe_prose", (16, 64, 8, 1, 0, 512))] {
-        let Some(path) = shared(&format!("nf4gemm/{file}.jsonl")) else { return };
-        let imported = read(&path);
-        assert_eq!(shape(&imported.trace), expect);
-        let sequence = &imported.trace.sequences()[0];
-        assert_eq!((file.split('_').nth(1), sequence.prompt_length), (Some(sequence.category.as_str()), 64));
-    }
-}
-
-#[test]
 fn nf4gemm_small() {
     let meta =
         "{\"meta\": {\"model\": \"m\", \"steps\": 3, \"layers\": 11, \"top_k\": 2, \"n_experts\": 4}}\n";
@@ -265,19 +200,6 @@ fn nf4gemm_small() {
 }
 
 #[test]
-fn prompts_real() {
-    let Some(path) = shared("granite/moe_expert_trace.json") else { return };
-    let imported = read(&path);
-    assert_eq!(shape(&imported.trace), (24, 32, 8, 3, 112, 192));
-    let names: Vec<&str> =
-        imported.trace.sequences().iter().map(|sequence| sequence.category.as_str()).collect();
-    assert_eq!(names, ["english_prose", "code", "math"], "in file order");
-    let lengths: Vec<u64> =
-        imported.trace.sequences().iter().map(|sequence| sequence.prompt_length).collect();
-    assert_eq!(lengths, [39, 44, 29]);
-}
-
-#[test]
 fn prompts_errors_name_the_token() {
     let file = |token: &str| {
         format!(
@@ -288,36 +210,13 @@ fn prompts_errors_name_the_token() {
     assert_eq!(shape(&imported.trace), (2, 4, 2, 1, 0, 2), "a trace may hold decode only");
     assert_eq!(imported.trace.sequences()[0].prompt_length, 3);
     let check = |token: &str, expect: &str| {
-        assert_eq!(message("p.json", &file(token)), format!("p.json: prompts.p.decode[1]: {expect}"))
+        assert_eq!(message("p.json", &file(token)), format!("p.json: prompts.p.decode[1]: {expect}"));
     };
     check("[[3]]", "a token has 1 layers, expected 2");
     check("[[3],[4]]", "expert 4 is out of range, expected 0 to 3");
     check("[[3],[1,2,3]]", "layer 1 of a token has 3 experts, expected at most 2");
     check("[[3],[1,1]]", "expert 1 stands twice in layer 1 of one token, expected each expert at most once");
     assert!(message("p.json", &file("[[3],[x]]")).starts_with("p.json:1:"));
-}
-
-#[test]
-fn columns_real() {
-    let Some(path) = shared("gptoss20b/gptoss20b_mmlu96.npz") else { return };
-    let imported = read(&path);
-    assert_eq!(shape(&imported.trace), (24, 32, 4, 96, 0, 26_430));
-    let first = &imported.trace.sequences()[0];
-    assert_eq!((first.tokens, first.prompt_length, first.category.as_str()), (511, 178, "abstract_algebra"));
-    assert_eq!(imported.trace.weights().unwrap()[0], 0x86FF);
-    assert_eq!(imported.trace.expert(0, LayerIndex(0), 0), Some(0x1F));
-}
-
-#[test]
-fn sparsify_real() {
-    let Some(path) = shared("sparsify/qwen3_trace.json") else { return };
-    let imported = read(&path);
-    let (layers, experts, top_k, sequences, prefill, decode) = shape(&imported.trace);
-    // 98 passes, of which those with unions of up to 77 experts are prompts.
-    assert_eq!((layers, experts, top_k, sequences, decode), (48, 128, 8, 3, 95));
-    assert_eq!(prefill, 6 + 9 + 10);
-    assert!(imported.notes()[0].starts_with("every layer event stands 3 times"));
-    assert_eq!(imported.trace.header().expert_bytes, [2_654_208; 48]);
 }
 
 #[test]
@@ -408,6 +307,118 @@ fn arrays_that_are_not_routing_are_refused() {
     check(&npy("<i2", "1, 1, 2", &[3, 0, 3, 0]), "token 0: expert 3 stands twice in layer 0");
     check(&npy("<i2", "1, 1, 1", &[0xFE, 0xFF]), "expert -2 is out of range");
     check(&npy("|O", "1, 1, 1", &[0xFE, 0xFF]), "array \"array\"");
+}
+
+#[test]
+fn token_jsonl_speaks_several_dialects() {
+    let dialects = [
+        // lattice, in any order
+        "{\"layer_idx\":3,\"token_idx\":1,\"selected_ids\":[0,2],\"gate_weights\":[0.75,0.25],\"extra\":[1]}\n\
+         {\"layer_idx\":3,\"token_idx\":0,\"selected_ids\":[3,1],\"gate_weights\":[0.5,0.5]}\n",
+        // VLLM_LOG_MOE
+        "{\"type\":\"meta\",\"model_id\":\"m\",\"top_k\":2,\"num_experts\":4}\n\
+         {\"type\":\"route\",\"req_id\":\"a\",\"token_idx\":0,\"layer\":3,\"topk_ids\":[3,1],\"topk_weights\":[0.5,0.5]}\n\
+         {\"type\":\"route\",\"req_id\":\"a\",\"token_idx\":1,\"layer\":3,\"topk_ids\":[0,2],\"topk_weights\":[0.75,0.25]}\n",
+        // MoE-PolicyLang
+        "{\"p\":7,\"t\":0,\"l\":3,\"e\":[3,1],\"s\":[0.5,0.5]}\n{\"p\":7,\"t\":1,\"l\":3,\"e\":[0,2],\"s\":[0.75,0.25]}\n",
+    ];
+    for dialect in dialects {
+        let imported = text("t.jsonl", dialect).unwrap();
+        assert_eq!(shape(&imported.trace), (1, 4, 2, 1, 0, 2));
+        assert_eq!(row(&imported.trace, 0), [[Some(3), Some(1)]]);
+        assert_eq!(row(&imported.trace, 1), [[Some(0), Some(2)]]);
+        assert_eq!(imported.trace.weights().unwrap(), [32_768, 32_768, 49_151, 16_384]);
+        assert_eq!(imported.trace.header().layer_ids, [3]);
+    }
+    // moe-cache-lab marks phases and, in version 2, encoder layers.
+    let record = |phase: &str, stage: &str, expert: u32| {
+        format!(
+            "{{\"record_type\":\"routing_selection\",\"phase\":\"{phase}\",\"routing_stage\":\"{stage}\",\"token_position\":0,\"layer\":0,\"selected_experts\":[{expert},-1]}}\n"
+        )
+    };
+    let lines =
+        [record("generated", "decoder", 5), record("prompt", "decoder", 2), record("prompt", "encoder", 2)];
+    let imported = text("t.jsonl", &lines.concat()).unwrap();
+    assert_eq!(shape(&imported.trace), (1, 8, 1, 1, 1, 1));
+    assert_eq!(
+        (row(&imported.trace, 0), row(&imported.trace, 1)),
+        (vec![vec![Some(2)]], vec![vec![Some(5)]])
+    );
+    assert!(imported.notes().iter().any(|note| note.contains("1 selections of encoder layers")));
+}
+
+#[test]
+fn token_jsonl_errors_point_to_the_line() {
+    let check = |line: &str, expect: &str| {
+        let content = format!("{{\"layer\":0,\"token_idx\":0,\"experts\":[1]}}\n{line}\n");
+        assert_eq!(message("t.jsonl", &content), format!("t.jsonl:2{expect}"));
+    };
+    check(
+        "{\"layer\":0,\"experts\":[1]}",
+        ": has no token number, expected one of the keys token_idx, token_position, t",
+    );
+    check(
+        "{\"layer\":\"a\",\"t\":1,\"experts\":[1]}",
+        ": \"layer\": found \"a\", expected a whole number from 0",
+    );
+    check("{\"layer\":0,\"t\":1,\"experts\":[-2]}", ": expert -2, expected -1 or more");
+    check(
+        "{\"layer\":0,\"t\":1,\"experts\":[1],\"s\":[]}",
+        ": 0 gate weights for 1 experts, expected one for each",
+    );
+    check("{\"layer\":0", ":10: EOF while parsing an object");
+}
+
+/// Shapes that would need all memory are refused before any is reserved.
+#[test]
+fn absurd_shapes_are_refused() {
+    let csv = "# experts=65535\n# top_k=65535\nsequence,token,layer,expert\n0,0,0,1\n0,1,0,1\n";
+    assert!(
+        message("t.csv", csv)
+            .starts_with("t.csv: states a shape of 2 rows of 1 layers x top-65535 for 2 selections")
+    );
+    let csv = "# experts=4000000000\n# top_k=4000000000\nsequence,token,layer,expert\n0,0,0,1\n";
+    assert_eq!(message("t.csv", csv), "t.csv: a trace of 4000000000 experts per layer, expected 1 to 65535");
+    let bigmoe = BIGMOE.replace("n_layer=3", "n_layer=4000000000").replace("layer=", "other=");
+    assert_eq!(
+        message("r.csv", &bigmoe.replace("n_other", "n_layer")),
+        "r.csv: states 4000000000 layers, expected 1 to 65535"
+    );
+    let prompts = "{\"num_layers\":4000000000,\"num_experts\":4,\"top_k\":2,\"prompts\":{\"p\":{\"decode\":[[[0,1]]]}}}";
+    assert_eq!(message("p.json", prompts), "p.json: states 4000000000 layers, expected 1 to 65535");
+}
+
+/// Random damage to a file of each text format: an error or another trace, never a panic or a hang.
+#[test]
+fn damaged_files_never_panic() {
+    let mut state = 7u64;
+    let mut draw = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    };
+    let files: [(&str, Vec<u8>); 6] = [
+        ("r.csv", BIGMOE.into()),
+        ("t.csv", "# experts=8\n# sequence=0 prompt_length=7 category=a\nsequence,token,phase,layer,rank,expert,weight\n0,0,decode,0,0,5,0.5\n".into()),
+        ("l.csv", "layer,expert\n0,1\n0,2\n5,6\n5,7\n0,2\n0,1\n5,0\n5,3\n".into()),
+        ("s.json", "{\"trace\": [[1, 2],[1, 2],[2, 0],[2, 0]], \"entry_bytes\": 7.0, \"experts_per_group\": 4}".into()),
+        ("r.npy", npy("<u2", "2, 2, 2", &[1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8, 0])),
+        ("p.json", "{\"num_layers\":1,\"num_experts\":4,\"top_k\":2,\"prompts\":{\"p\":{\"decode\":[[[0,1]]]}}}".into()),
+    ];
+    for (name, file) in files {
+        read_bytes(name, &file, &ImportOptions::default()).unwrap();
+        for _ in 0..400 {
+            let mut bad = file.clone();
+            for _ in 0..=draw(3) {
+                let at = draw(bad.len());
+                match draw(3) {
+                    0 => bad[at] = b"0129,-#\n{[\"x\xFF"[draw(13)],
+                    1 => bad.truncate(at.max(1)),
+                    _ => bad.insert(at, b"9,-:]"[draw(5)]),
+                }
+            }
+            let _ = read_bytes(name, &bad, &ImportOptions::default());
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 use super::{
     Gather, ImportOptions, Imported, Inferred, Known, RESIDENCY_UNKNOWN, RowKey, Selection, Source, Table,
+    numbered_layers,
 };
 use crate::error::{Error, Result};
 use crate::trace::builder::Phase;
@@ -41,7 +42,7 @@ pub(super) fn read(source: &Source, options: &ImportOptions) -> Result<Imported>
         let with_experts = preamble.expert_bytes.iter().filter(|(_, bytes)| *bytes > 0);
         header.layer_ids = with_experts.map(|(layer, _)| *layer).collect();
         if header.layer_ids.is_empty() {
-            header.layer_ids = (0..layers).collect();
+            header.layer_ids = numbered_layers(source, layers)?;
         } else {
             header.expert_bytes =
                 preamble.expert_bytes.iter().map(|(_, bytes)| *bytes).filter(|bytes| *bytes > 0).collect();

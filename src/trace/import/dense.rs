@@ -3,7 +3,7 @@
 use super::npy::{Array, Values};
 use super::{ImportOptions, Source};
 use crate::error::{Error, Result};
-use crate::trace::builder::out_of_range;
+use crate::trace::builder::{MAX_EXPERTS, out_of_range};
 use crate::trace::data::NO_EXPERT_U16;
 
 /// Expert ids `[token][layer][k]`; an empty slot holds [`NO_EXPERT_U16`].
@@ -66,7 +66,7 @@ impl Dense {
 pub(super) fn experts_of(arrays: &[Dense], options: &ImportOptions, notes: &mut Vec<String>) -> u32 {
     options.experts.unwrap_or_else(|| {
         let ids = arrays.iter().flat_map(|array| &array.ids).filter(|id| **id != NO_EXPERT_U16);
-        let experts = (u32::from(ids.copied().max().unwrap_or(0)) + 1).next_power_of_two();
+        let experts = (u32::from(ids.copied().max().unwrap_or(0)) + 1).next_power_of_two().min(MAX_EXPERTS);
         notes.push(format!(
             "the file does not state the number of experts: taken as {experts}, the power of two above the largest seen"
         ));

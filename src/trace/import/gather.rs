@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{Imported, RESIDENCY_UNKNOWN, Source};
 use crate::error::{Error, Result};
-use crate::trace::builder::{MAX_EXPERTS, MAX_LAYERS, Phase, TraceBuilder, out_of_range};
+use crate::trace::builder::{MAX_EXPERTS, MAX_LAYERS, Phase, TraceBuilder, check_header, out_of_range};
 use crate::trace::data::{NO_EXPERT_U16, TraceHeader};
 
 /// The note on a file that does not mark its sequences.
@@ -180,6 +180,8 @@ impl Gather {
             return Err(Error::at(source.place(), "holds no tokens"));
         }
         self.shape(&mut header, experts, top_k);
+        check_header(&header).map_err(|error| Error::at(source.place(), error.to_string()))?;
+        self.check_size(source, &header)?;
         let scale = self.weight_scale();
         if scale > 1.0 {
             self.notes.push(format!("gate weights reach {scale}: divided by it, which keeps their shares"));
@@ -190,9 +192,8 @@ impl Gather {
                 .push(format!("{} gate weights are not known (nan): counted as 0", self.unknown_weights));
         }
         header.notes.append(&mut self.notes);
-        let header_fault = |error: Error| Error::at(source.place(), error.to_string());
         let new = if self.with_weights { TraceBuilder::with_weights } else { TraceBuilder::new };
-        let mut builder = new(header).map_err(header_fault)?;
+        let mut builder = new(header)?;
         let mut sequence = None;
         for (index, key) in self.rows.keys().enumerate() {
             if sequence != Some(key.sequence) {
@@ -222,9 +223,10 @@ impl Gather {
             Known::Infer(how) => {
                 let (number, why) = match how {
                     Inferred::LargestPlusOne => (largest + 1, "one more than the largest seen"),
-                    Inferred::PowerOfTwo => {
-                        ((largest + 1).next_power_of_two(), "the power of two above the largest seen")
-                    }
+                    Inferred::PowerOfTwo => (
+                        (largest + 1).next_power_of_two().min(MAX_EXPERTS),
+                        "the power of two above the largest seen",
+                    ),
                 };
                 inferred.push(format!("the file does not state {what}: taken as {number}, {why}"));
                 number
@@ -240,6 +242,23 @@ impl Gather {
             header.layer_ids = (0..).zip(seen).filter(|(_, seen)| *seen).map(|(layer, _)| layer).collect();
         }
         self.notes.append(&mut inferred);
+    }
+
+    /// A shape that a damaged file states must not reserve memory that its rows cannot need.
+    fn check_size(&self, source: &Source, header: &TraceHeader) -> Result<()> {
+        /// Slots for each selection or row; real traces have about one, unions of experts some dozens.
+        const SPARSEST: usize = 4096;
+        let filled = self.selections.len() + self.rows.len();
+        let slots = header.slots_per_token().checked_mul(self.rows.len());
+        if slots.is_some_and(|slots| slots / SPARSEST <= filled) {
+            return Ok(());
+        }
+        let shape = format!("{} rows of {} layers x top-{}", self.rows.len(), header.layers(), header.top_k);
+        Err(Error::at(
+            source.place(),
+            format!("states a shape of {shape} for {} selections", self.selections.len()),
+        )
+        .expected("a shape that the selections fill"))
     }
 
     fn fill(&self, source: &Source, header: &TraceHeader, scale: f32) -> Result<Columns> {

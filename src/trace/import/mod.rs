@@ -18,11 +18,13 @@ mod routed_experts;
 mod source;
 mod sparsify;
 mod table;
+mod token_jsonl;
 
 use std::path::Path;
 
 pub use source::Source;
 
+use super::builder::MAX_LAYERS;
 use super::csv_twin;
 use super::data::{SequenceMeta, Trace};
 use super::format::{is_moetrace, open_moetrace};
@@ -134,6 +136,12 @@ pub const FORMATS: &[Format] = &[
         read: nvmoe::read,
     },
     Format {
+        name: "token-jsonl",
+        summary: "JSON lines of one token and layer each: lattice, moe-cache-lab, MoE-PolicyLang, VLLM_LOG_MOE",
+        detect: token_jsonl::detect,
+        read: token_jsonl::read,
+    },
+    Format {
         name: "columns",
         summary: "numpy archive of ids, offsets, weights and prompt_len",
         detect: columns::detect,
@@ -183,6 +191,15 @@ pub fn read(path: &Path, options: &ImportOptions) -> Result<Imported> {
     };
     amend(&mut imported.trace, options, path)?;
     Ok(imported)
+}
+
+/// The layers of a file that states only how many there are.
+fn numbered_layers(source: &Source, layers: u32) -> Result<Vec<u32>> {
+    if layers as usize > MAX_LAYERS {
+        return Err(Error::at(source.place(), format!("states {layers} layers"))
+            .expected(format!("1 to {MAX_LAYERS}")));
+    }
+    Ok((0..layers).collect())
 }
 
 /// Applies what the options say about any format.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Gather, ImportOptions, Imported, Inferred, Known, RowKey, Selection, Source};
+use super::{Gather, ImportOptions, Imported, Inferred, Known, RowKey, Selection, Source, numbered_layers};
 use crate::error::{Error, Result};
 use crate::trace::builder::Phase;
 use crate::trace::data::TraceHeader;
@@ -79,7 +79,7 @@ pub(super) fn read(source: &Source, options: &ImportOptions) -> Result<Imported>
     }
     let header = TraceHeader {
         model: meta.model,
-        layer_ids: (0..meta.layers.unwrap_or(0)).collect(),
+        layer_ids: numbered_layers(source, meta.layers.unwrap_or(0))?,
         source: format!("nf4gemm steps, {}", source.name()),
         ..TraceHeader::default()
     };

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::{ImportOptions, Imported, Source};
+use super::{ImportOptions, Imported, Source, numbered_layers};
 use crate::error::{Error, Result};
 use crate::trace::builder::{Phase, TraceBuilder, out_of_range};
 use crate::trace::data::{NO_EXPERT_U16, TraceHeader};
@@ -47,7 +47,7 @@ pub(super) fn read(source: &Source, options: &ImportOptions) -> Result<Imported>
     let file: File = source.json()?;
     let header = TraceHeader {
         model: file.model,
-        layer_ids: (0..file.num_layers).collect(),
+        layer_ids: numbered_layers(source, file.num_layers)?,
         experts: options.experts.unwrap_or(file.num_experts),
         top_k: options.top_k.unwrap_or(file.top_k),
         source: format!("prompt JSON, {}", source.name()),

@@ -8,7 +8,7 @@
 use serde::Deserialize;
 
 use super::passes::{Run, common_length, passes, repeats, runs};
-use super::{Gather, ImportOptions, Imported, Inferred, Known, RowKey, Selection, Source};
+use super::{Gather, ImportOptions, Imported, Inferred, Known, RowKey, Selection, Source, numbered_layers};
 use crate::error::Result;
 use crate::trace::builder::Phase;
 use crate::trace::data::TraceHeader;
@@ -49,11 +49,11 @@ pub(super) fn read(source: &Source, options: &ImportOptions) -> Result<Imported>
             "the file does not state top-k: taken as {top_k}, the most common size of an event"
         ));
     }
-    place_passes(source, &mut gather, passes(runs), top_k)?;
-    let layers = file.num_groups.unwrap_or(0);
+    place_passes(source, &mut gather, &passes(runs), top_k)?;
+    let layer_ids = numbered_layers(source, file.num_groups.unwrap_or(0))?;
     let header = TraceHeader {
-        layer_ids: (0..layers).collect(),
-        expert_bytes: whole(file.entry_bytes).map_or_else(Vec::new, |bytes| vec![bytes; layers as usize]),
+        expert_bytes: whole(file.entry_bytes).map_or_else(Vec::new, |bytes| vec![bytes; layer_ids.len()]),
+        layer_ids,
         source: format!("sparsify JSON, {}", source.name()),
         ..TraceHeader::default()
     };
@@ -61,7 +61,7 @@ pub(super) fn read(source: &Source, options: &ImportOptions) -> Result<Imported>
     gather.finish(source, header, experts, Known::Is(u32::try_from(top_k).unwrap_or(u32::MAX)))
 }
 
-fn place_passes(source: &Source, gather: &mut Gather, passes: Vec<Vec<Run>>, top_k: usize) -> Result<()> {
+fn place_passes(source: &Source, gather: &mut Gather, passes: &[Vec<Run>], top_k: usize) -> Result<()> {
     let (mut sequence, mut unions, mut rows) = (0u32, 0u64, 0u64);
     for (number, pass) in passes.iter().enumerate() {
         let tokens = pass.iter().map(|run| run.experts.len().div_ceil(top_k)).max().unwrap_or(0);
