@@ -1,2 +1,7 @@
-//! The `moesim` command: parse, call the library, print one error, set the exit code.
-fn main() {}
+//! The `moesim` command: hand the arguments to the library, set the exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    moesim::cli::main(moesim::cache::Registry::default())
+}

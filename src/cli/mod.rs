@@ -1,1 +1,78 @@
-//! The command line.
+//! The command line: clap structs and one short file per command. No logic lives here; a command loads, calls the
+//! library, and writes what it returns.
+//!
+//! Results go to stdout and files, everything else to stderr. Exit codes: 0 for success, 2 for anything the user can
+//! mend, 130 for a sweep that was interrupted. A broken pipe is not an error.
+
+mod console;
+mod plan;
+mod run;
+mod sweep;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::cache::Registry;
+use crate::error::Result;
+
+/// Latency and memory of mixture-of-experts serving, for every deployment configuration, before you buy.
+#[derive(Debug, Parser)]
+#[command(name = "moesim", version, propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Simulate one configuration and say where its time goes.
+    Run(run::RunArgs),
+    /// Simulate every point of a scenario, write tables and pictures.
+    Sweep(sweep::SweepArgs),
+    /// Show what a scenario resolves to: every setting with its origin, and the memory it needs.
+    Plan(plan::PlanArgs),
+}
+
+/// A scenario and its overrides.
+#[derive(Debug, Args)]
+struct ScenarioArgs {
+    /// Scenario file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Override a key of the scenario; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+}
+
+/// How a command ended, when it did not fail.
+enum Ended {
+    Well,
+    Interrupted,
+}
+
+/// Parses the process's arguments and runs the command, with these policies known to every scenario. A program that
+/// brings a policy of its own calls this from its `main` (`examples/custom_policy.rs`).
+pub fn main(registry: Registry) -> ExitCode {
+    let cli = Cli::parse();
+    let ended = match &cli.command {
+        Command::Run(args) => run::run(args, registry),
+        Command::Sweep(args) => sweep::run(args, registry),
+        Command::Plan(args) => plan::run(args, registry),
+    };
+    match ended {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::Interrupted) => ExitCode::from(130),
+        Err(error) => {
+            console::error(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Text to stdout.
+fn show(text: &str) -> Result<Ended> {
+    console::out(text)?;
+    Ok(Ended::Well)
+}

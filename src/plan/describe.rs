@@ -36,6 +36,22 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The plan as JSON: settings, memory by tier and owner, and what does not fit.
+    pub fn to_json(&self) -> serde_json::Value {
+        let settings = self.settings.iter().map(|setting| {
+            serde_json::json!({ "key": setting.key, "value": setting.value, "origin": setting.origin })
+        });
+        serde_json::json!({
+            "config": self.labels,
+            "settings": settings.collect::<Vec<_>>(),
+            "ledger": self.ledger.lines(),
+            "tiers": self.ledger.needs(),
+            "problems": self.problems,
+        })
+    }
+}
+
 /// Left-aligned columns, two spaces apart.
 fn columns(text: &mut String, rows: &[[&str; 3]]) {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);

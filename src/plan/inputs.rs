@@ -116,6 +116,17 @@ impl Inputs {
         format!("{} {:08x}", traces.join(" "), crc32fast::hash(models.join(" ").as_bytes()))
     }
 
+    /// Where the numbers come from, one fact a line: this crate's version, and each trace with its fingerprint and
+    /// source.
+    pub fn provenance(&self) -> Vec<String> {
+        let line = |trace: &Arc<Trace>| {
+            let header = trace.header();
+            format!("trace {} of {}: {}", trace.fingerprint(), header.model, header.source)
+        };
+        let version = format!("moesim {}", env!("CARGO_PKG_VERSION"));
+        std::iter::once(version).chain(self.traces.made().iter().map(line)).collect()
+    }
+
     /// Selections of each expert in a trace.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ mod json;
 mod markdown;
 mod meta;
 mod pictures;
+mod point;
 mod series;
 mod text_table;
 pub mod trace_pictures;
@@ -23,6 +24,7 @@ pub use csv_table::csv;
 pub use json::{json, parse_json};
 pub use markdown::markdown;
 pub use meta::ReportMeta;
+pub use point::point;
 pub use text_table::table;
 
 use crate::error::Result;
