@@ -19,8 +19,9 @@ const NAME_BYTES: u64 = 65_535;
 const TEXT_BYTES: u64 = 1 << 16;
 /// Longest list of numbers that is kept: one for each layer, not one for each token of a vocabulary.
 const LIST_ITEMS: u64 = 1 << 12;
-/// Most weights in a tensor; within it no count overflows.
-const TENSOR_WEIGHTS: u64 = 1 << 48;
+/// Most tensors, and most weights in one; within these no count overflows.
+const TENSORS: u64 = 1 << 16;
+const TENSOR_WEIGHTS: u64 = 1 << 42;
 const DIMENSIONS: u32 = 4;
 
 /// A metadata value, as far as it is needed.
@@ -66,6 +67,11 @@ impl Header {
         }
     }
 
+    /// How many files the model is split into.
+    pub(super) fn shards(&self) -> u64 {
+        self.number("split.count").unwrap_or(1).max(1)
+    }
+
     pub(super) fn tensor(&self, name: &str) -> Option<&Tensor> {
         self.tensors.iter().find(|tensor| tensor.name == name)
     }
@@ -93,6 +99,11 @@ pub(super) fn read(path: &Path, place: &Place) -> Result<Header> {
     }
     // Name length, number of dimensions, type, offset; key length, type, one byte of value.
     let tensors = cursor.count("the number of tensors", 24)?;
+    if tensors > TENSORS {
+        return Err(
+            Error::at(place.clone(), format!("{tensors} tensors")).expected(format!("at most {TENSORS}"))
+        );
+    }
     let keys = cursor.count("the number of keys", 13)?;
     let mut metadata = BTreeMap::new();
     for _ in 0..keys {

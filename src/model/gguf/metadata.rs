@@ -46,6 +46,10 @@ const RENAMED: &[(&str, &str)] = &[
     ("nextn_predict_layers", "num_nextn_predict_layers"),
 ];
 
+/// Architectures whose models have no output projection of their own. Elsewhere one that is not in the first of several
+/// files is in another.
+const TIED: [&str; 3] = ["granitemoe", "hunyuan-moe", "ernie4_5-moe"];
+
 struct Words<'a> {
     header: &'a Header,
     architecture: &'a str,
@@ -141,7 +145,8 @@ impl Words<'_> {
         if let Some(vocab) = rows.or(self.number("vocab_size")).or(tokens) {
             self.put("vocab_size", json!(vocab));
         }
-        self.put("tie_word_embeddings", json!(!self.has("output.weight")));
+        let elsewhere = self.header.shards() > 1 && !TIED.contains(&self.architecture);
+        self.put("tie_word_embeddings", json!(!self.has("output.weight") && !elsewhere));
         self.put("lm_head_bias", json!(self.has("output.bias")));
         let bias = self.any_layer_has("attn_q.bias") || self.any_layer_has("attn_qkv.bias");
         self.put("attention_bias", json!(bias));

@@ -45,7 +45,7 @@ pub(super) fn assign(header: &Header, spec: ModelSpec, place: &Place) -> Result<
         layer.expert_bytes = layer.bytes.routed_experts.fraction(1, experts);
     }
     let missing = missing(header, &spec);
-    let shards = header.number("split.count").unwrap_or(1).max(1);
+    let shards = header.shards();
     Ok(GgufModel { spec, bytes, params, layers, other_bytes, shards, missing })
 }
 
@@ -131,8 +131,9 @@ fn check_experts(tensor: &Tensor, layer: &LayerSpec, place: &Place) -> Result<()
 fn missing(header: &Header, spec: &ModelSpec) -> Vec<String> {
     let mut names = Vec::new();
     let listed = |name: &str| header.tensors.iter().any(|tensor| tensor.name == name);
-    for name in ["token_embd.weight", "output_norm.weight"] {
-        if !listed(name) {
+    for name in ["token_embd.weight", "output_norm.weight", "output.weight"] {
+        let needed = name != "output.weight" || !spec.tied_embeddings;
+        if needed && !listed(name) {
             names.push(name.to_owned());
         }
     }
