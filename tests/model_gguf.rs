@@ -365,7 +365,7 @@ fn no_damaged_byte_makes_it_panic() {
     let mut bytes = qwen3moe().bytes();
     let File(_folder, path) = file(&bytes);
     let (mut refused, mut read) = (0, 0);
-    for at in 0..bytes.len() {
+    for at in (0..bytes.len()).step_by(3) {
         let whole = bytes[at];
         for damage in [whole ^ 0x10, 0xff] {
             bytes[at] = damage;
