@@ -1,5 +1,7 @@
 //! Parameter counts against the figures that publishers give, and the laws that hold between counts.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 use moesim::catalogue::models::{self, ActiveCounts, ModelRow};
 use moesim::model::{Attention, Dtype, LayerSpec, WeightTypes};
 use moesim::units::Bytes;
@@ -18,7 +20,7 @@ const PUBLISHED: &[Row] = &[
     Row("mixtral-8x7b", 46.7, 12.9, All, "mistral.ai/news/mixtral-of-experts"),
     Row("mixtral-8x22b", 141.0, 39.0, All, "mistral.ai/news/mixtral-8x22b"),
     Row("qwen1.5-moe-a2.7b", 14.3, 2.7, All, "model card"),
-    Row("qwen2-57b-a14b", 57.0, 14.0, All, "arXiv 2407.10671, table 1"),
+    Row("qwen2-57b-a14b", 57.0, 14.0, All, "arXiv 2407.10671"),
     Row("qwen3-30b-a3b", 30.5, 3.3, All, "model card"),
     Row("qwen3-235b-a22b", 235.0, 22.0, All, "model card"),
     Row("qwen3-coder-480b-a35b", 480.0, 35.0, All, "model card"),
@@ -26,8 +28,8 @@ const PUBLISHED: &[Row] = &[
     Row("qwen3.5-35b-a3b", 35.0, 0.0, All, "model card; active is rounded to 3"),
     Row("qwen3.5-122b-a10b", 122.0, 10.0, All, "model card"),
     Row("qwen3.5-397b-a17b", 397.0, 17.0, All, "model card"),
-    Row("deepseek-moe-16b", 16.4, 2.8, All, "arXiv 2401.06066, table 3"),
-    Row("deepseek-v2-lite", 15.7, 2.4, WithoutInputEmbedding, "arXiv 2405.04434, appendix B"),
+    Row("deepseek-moe-16b", 16.4, 2.8, All, "arXiv 2401.06066"),
+    Row("deepseek-v2-lite", 15.7, 2.4, WithoutInputEmbedding, "arXiv 2405.04434, appendix on V2-Lite"),
     Row("deepseek-v2", 236.0, 21.0, WithoutInputEmbedding, "arXiv 2405.04434, abstract"),
     Row("deepseek-v3", 671.0, 37.0, WithoutInputEmbedding, "arXiv 2412.19437, abstract; without MTP"),
     Row("deepseek-r1", 671.0, 37.0, WithoutInputEmbedding, "model card"),
@@ -36,7 +38,7 @@ const PUBLISHED: &[Row] = &[
     Row("glm-5", 744.0, 40.0, WithoutEmbeddings, "model card"),
     Row("gpt-oss-20b", 20.91, 3.61, WithoutInputEmbedding, "arXiv 2508.10925, table 1"),
     Row("gpt-oss-120b", 116.83, 5.13, WithoutInputEmbedding, "arXiv 2508.10925, table 1"),
-    Row("olmoe-1b-7b", 6.9, 1.3, All, "arXiv 2409.02060, table 1"),
+    Row("olmoe-1b-7b", 6.9, 1.3, All, "arXiv 2409.02060"),
     Row("phi-3.5-moe", 41.9, 6.6, All, "safetensors metadata; model card"),
     Row("granite-3.1-3b-a800m", 3.3, 0.8, WithoutEmbeddings, "model card"),
     // Scout's 109B include a vision tower of about 0.9B, which is not part of the model here.
@@ -98,11 +100,10 @@ fn the_convention_for_active_parameters_is_the_one_most_publishers_use() {
     assert!(all > without_input && without_input > without);
 }
 
-/// Totals of published checkpoints to the last parameter, where the publisher's files or documents give them so.
+/// Parameters of published checkpoints to the last one, as the Hub's safetensors metadata give them.
 #[test]
 fn exact_totals() {
     for (name, total) in [
-        // sum over the tensors of the files: 46.7B, 30.5B, ... as the Hub shows them
         ("mixtral-8x7b", 46_702_792_704),
         ("qwen3-30b-a3b", 30_532_122_624),
         ("olmoe-1b-7b", 6_919_161_856),
@@ -135,6 +136,7 @@ fn parts_add_up_and_active_is_the_exact_share() {
         let layers: u64 = spec.layers.iter().map(|layer| layer.params().total()).sum();
         let outside = all.embeddings + all.lm_head + spec.hidden * (1 + u64::from(spec.final_norm_bias));
         assert_eq!(layers + outside, all.total(), "{}", row.id);
+        assert!(active.total() <= all.total(), "{}", row.id);
         assert_eq!(active.total() - active.routed_experts, all.total() - all.routed_experts, "{}", row.id);
         if spec.experts() > 0 {
             let (experts, top_k) = (u64::from(spec.experts()), u64::from(spec.top_k()));
@@ -186,6 +188,28 @@ fn key_value_bytes_by_kind_of_attention() {
     // A block without a token mixer keeps nothing.
     let layer = kv_layer("nemotron-3-nano-30b-a3b", |attention| *attention == Attention::None);
     assert_eq!(layer.kv_bytes(1000, bf16), Bytes::ZERO);
+}
+
+#[test]
+fn a_longer_context_never_needs_fewer_bytes_or_flops() {
+    let q8 = Dtype::by_name("q8_0").unwrap();
+    for row in models::all() {
+        let states: Bytes = row.spec.layers.iter().map(LayerSpec::state_bytes).sum();
+        assert_eq!(row.spec.kv_bytes(0, q8), states, "{}", row.id);
+        for pair in [0, 1, 100, 128, 129, 1024, 8192, 8193, 1 << 20].windows(2) {
+            assert!(row.spec.kv_bytes(pair[0], q8) <= row.spec.kv_bytes(pair[1], q8), "{}", row.id);
+            for layer in &row.spec.layers {
+                assert!(layer.attention_flops(pair[0]) <= layer.attention_flops(pair[1]), "{}", row.id);
+                let bytes = layer.kv_bytes_per_token(q8).get() * layer.kv_tokens_kept(pair[1]);
+                assert_eq!(
+                    layer.kv_bytes(pair[1], q8),
+                    Bytes::new(bytes) + layer.state_bytes(),
+                    "{}",
+                    row.id
+                );
+            }
+        }
+    }
 }
 
 #[test]

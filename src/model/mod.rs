@@ -8,6 +8,7 @@ pub mod attention;
 mod components;
 mod dtype;
 mod ffn;
+pub mod gguf;
 pub mod hf;
 mod layer;
 mod spec;

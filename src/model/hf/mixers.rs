@@ -38,7 +38,7 @@ pub(super) fn jamba(config: &Config, family: &Family, layer: usize, kind: Kind) 
     let hidden = config.size("hidden_size", WIDTH)?;
     // "auto" is the default.
     let dt_rank = match config.get("mamba_dt_rank") {
-        Some(value) if !softmax::is_text(value, "auto") => config.size("mamba_dt_rank", WIDTH)?,
+        Some(value) if value.as_str() != Some("auto") => config.size("mamba_dt_rank", WIDTH)?,
         _ => hidden.div_ceil(16),
     };
     Ok(Attention::Mamba(Mamba::V1(Mamba1 {

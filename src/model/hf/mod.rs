@@ -63,7 +63,7 @@ fn name_from(path: &Path) -> String {
 
 fn read(value: &Value, source: &Source, name: &str) -> Result<ModelSpec> {
     let config = Config::new(value, source)?;
-    let model_type = config.text("model_type")?;
+    let model_type = config.model_type()?;
     let Some(family) = FAMILIES.iter().find(|family| family.model_types.contains(&model_type)) else {
         let known = FAMILIES.iter().flat_map(|family| family.model_types.iter().copied());
         features::refuse(&config)?;

@@ -46,6 +46,14 @@ impl<'a> Config<'a> {
         })
     }
 
+    /// The model type: the language model's own, else that of the whole.
+    pub(super) fn model_type(&self) -> Result<&'a str> {
+        match (self.get("model_type"), self.outer.and_then(|outer| outer.get("model_type"))) {
+            (None, Some(Value::String(text))) => Ok(text),
+            _ => self.text("model_type"),
+        }
+    }
+
     /// A nested object, such as `linear_attn_config`.
     pub(super) fn section(&self, key: &'a str) -> Result<Self> {
         match self.get(key) {

@@ -1,7 +1,5 @@
 //! Grouped-query attention as the families spell it.
 
-use serde_json::Value;
-
 use super::families::{Family, QkRule};
 use super::pattern::Kind;
 use super::reader::{Config, HEAD_DIM, HEADS, TOKENS, WIDTH};
@@ -150,9 +148,4 @@ pub(super) fn block_sparse(config: &Config, family: &Family, layer: usize, kind:
         }
     }
     within(config, gqa, kind)
-}
-
-/// Whether a value is the text `wanted`.
-pub(super) fn is_text(value: &Value, wanted: &str) -> bool {
-    value.as_str() == Some(wanted)
 }
