@@ -188,7 +188,7 @@ fn stats_are_told_and_drawn() {
     contains_all(
         &text,
         &[
-            "hottest 10 % of each layer's experts: 32.9 % of the selections (12.5 % if even)",
+            "hottest 10 % of each layer: 32.9 % of selections (12.5 % if even)",
             "Zipf slope 0.81",
             "44.3 % of a decode token's experts",
             "by chance: 20.0 %",

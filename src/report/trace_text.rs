@@ -140,8 +140,8 @@ fn popularity(all: &Concentration, info: &TraceInfo) -> String {
         percent(u64::from(experts), u64::from(info.experts), 1)
     };
     format!(
-        "hottest 10 % of each layer's experts: {} % of the selections ({} % if even)\n\
-         hottest 25 % of each layer's experts: {} % of the selections ({} % if even)\n\
+        "hottest 10 % of each layer: {} % of selections ({} % if even)\n\
+         hottest 25 % of each layer: {} % of selections ({} % if even)\n\
          Zipf slope {} (0 is even), entropy {} (1 is even)\n\
          never chosen: {} of {} experts",
         share(all.hottest_10_percent),
@@ -160,13 +160,13 @@ fn next_token(reuse: &NextTokenReuse) -> String {
         return "no two decode tokens follow one another".to_owned();
     };
     let meaning = if found > within + MEMORY_MIN {
-        "The router has a short memory: what was just used is likelier to be used again."
+        "short memory: what was just used is likelier to be used again"
     } else {
-        "The order of tokens hardly matters: popularity explains the repetition."
+        "no short memory: popularity alone explains the repetition"
     };
     format!(
-        "{} % of a decode token's experts were chosen by the token before it too\n\
-         by chance: {} % if all tokens were shuffled, {} % if those of each sequence were\n{meaning}",
+        "{} % of a decode token's experts were also the previous token's\n\
+         by chance: {} % (all tokens shuffled), {} % (within sequences)\n{meaning}",
         share(reuse.share),
         share(reuse.chance),
         share(reuse.chance_within_sequence),
@@ -178,16 +178,16 @@ fn distances(all: &ReuseDistances) -> String {
         return "no expert is used twice".to_owned();
     }
     format!(
-        "experts used between two uses of one: p10 {}, p25 {}, p50 {}, p75 {}, p90 {}, p99 {}\n\
-         An LRU cache shared by all layers hits the uses whose distance is below its number of experts; \
-         {} % of the uses are first uses.",
+        "other experts used between two uses of one ({} % are first uses)\n\
+         p10 {}, p25 {}, p50 {}, p75 {}, p90 {}, p99 {}\n\
+         an LRU cache shared by all layers hits where it holds more than that",
+        percent(all.cold, all.cold + all.reuses, 1),
         all.p10,
         all.p25,
         all.p50,
         all.p75,
         all.p90,
         all.p99,
-        percent(all.cold, all.cold + all.reuses, 1),
     )
 }
 
@@ -198,8 +198,8 @@ fn one_token(info: &TraceInfo) -> String {
     let bytes = bytes.map_or_else(String::new, |bytes| format!(", {}", size(bytes)));
     format!(
         "{} layers x top-{} = {} of {} experts ({} %{bytes})\n\
-         An LRU cache shared by all layers that holds fewer evicts nearly every expert before the next token can \
-         ask for it again.",
+         an LRU cache shared by all layers that holds fewer evicts nearly every expert before the next token can \
+         ask for it again",
         info.layers,
         info.top_k,
         info.working_set(),
@@ -213,18 +213,12 @@ fn profile(stats: &TraceStats) -> String {
         return "one sequence does not tell how prompts differ".to_owned();
     }
     let range = |spread: &Spread| {
-        format!(
-            "{} % ({} to {} %)",
-            share(Some(spread.p50)),
-            share(Some(spread.p10)),
-            share(Some(spread.p90))
-        )
+        format!("{} % ({}-{})", share(Some(spread.p50)), share(Some(spread.p10)), share(Some(spread.p90)))
     };
     format!(
         "a sequence's selections on its own hottest 10 %: {}\n\
          on the hottest 10 % of the whole trace: {}\n\
-         median over sequences, 10th to 90th percentile in brackets; the gap is what a placement by the profile of \
-         other prompts loses",
+         medians (10th to 90th percentile); the gap is what a placement by the profile of other prompts loses",
         range(&stats.sequence_own_hottest_10_percent),
         range(&stats.sequence_trace_hottest_10_percent),
     )
