@@ -6,6 +6,7 @@
 
 mod catalog;
 mod console;
+mod model;
 mod plan;
 mod policies;
 mod run;
@@ -43,6 +44,8 @@ enum Command {
     Trace(trace::TraceCommand),
     /// Look up models, hardware, quantisation schemes and engines.
     Catalog(catalog::CatalogArgs),
+    /// Count the parameters of a config.json, a GGUF file or a known model.
+    Model(model::ModelArgs),
     /// Look up what a scenario may say.
     Scenario(scenario::ScenarioCommandArgs),
     /// List the cache policies.
@@ -76,6 +79,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Plan(args) => plan::run(args, registry),
         Command::Trace(command) => trace::run(command),
         Command::Catalog(args) => catalog::run(args),
+        Command::Model(args) => model::run(args),
         Command::Scenario(args) => scenario::run(args),
         Command::Policies(args) => policies::run(args, &registry),
     };
