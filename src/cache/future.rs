@@ -50,7 +50,14 @@ impl Future {
         let index = |row: u64| usize::try_from(row).unwrap_or(usize::MAX);
         let marks = match grouping {
             Grouping::Layer => passes.len(),
-            Grouping::Access => passes.iter().map(|pass| index(pass.rows) * slots).sum(),
+            // Empty slots are no accesses, so the rows are walked to count the others.
+            Grouping::Access => {
+                let of_pass = |pass: &Pass| {
+                    let first = index(pass.first_row) * slots;
+                    ids[first..first + index(pass.rows) * slots].iter().filter(|id| **id != I::NOBODY).count()
+                };
+                passes.iter().map(of_pass).sum()
+            }
         };
         let mut mark = u32::try_from(marks).ok().filter(|mark| *mark < NEVER_MARK).ok_or_else(|| {
             Error::new(format!("the trace is too long for a policy that reads the future: {marks} events"))

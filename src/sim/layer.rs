@@ -59,7 +59,10 @@ impl LayerEvent {
         self.resident.clear();
         self.missing.clear();
         counts.events += 1;
-        cache.begin_event();
+        let atomic = routing.grouping == Grouping::Layer;
+        if atomic {
+            cache.begin_event();
+        }
         let first = usize::try_from(pass.first_row).unwrap_or(usize::MAX) * routing.slots_per_token;
         let rows = usize::try_from(pass.rows).unwrap_or(usize::MAX);
         for row in 0..rows {
@@ -71,18 +74,22 @@ impl LayerEvent {
                 let expert: u32 = routing.ids[slot].into();
                 let weight = routing.weights.map_or(0, |weights| weights[slot]);
                 let next_event = routing.future.map_or(NEVER, |future| future.next_event(slot, layer));
+                if !atomic {
+                    cache.begin_event();
+                }
                 let found = cache.select(layer, expert, &Access { event: *event, next_event, weight });
                 tally(counts, found, size, weight);
                 self.place(expert, found);
-                if routing.grouping == Grouping::Access {
+                if !atomic {
                     cache.end_event(layer);
-                    cache.begin_event();
                     *event += 1;
                 }
             }
         }
-        cache.end_event(layer);
-        *event += u64::from(routing.grouping == Grouping::Layer);
+        if atomic {
+            cache.end_event(layer);
+            *event += 1;
+        }
         self.awaited = self.missing.len();
         self.computing = 0;
     }
