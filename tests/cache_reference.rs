@@ -5,6 +5,8 @@
 //! when it evicts it, while ours counts over the whole run. A policy that forgets, written below, reproduces its rows, so
 //! this is the whole difference.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a failed helper is a failed test")]
+
 mod common;
 
 use std::path::Path;
@@ -133,9 +135,7 @@ fn reference(folder: &Path, stream: &str, policy: &str) -> Vec<(u64, u64, u64)> 
 fn check_stream(name: &str) {
     let Some(folder) = shared("cache reference") else { return };
     let replayed = Replayed::new(stream(&folder.join(format!("traces/streams/{name}.u16"))));
-    for (theirs, ours) in
-        [("LRU", "lru"), ("FIFO", "fifo"), ("LFU", "forgetful-lfu"), ("Belady", "belady")]
-    {
+    for (theirs, ours) in [("LRU", "lru"), ("FIFO", "fifo"), ("LFU", "forgetful-lfu"), ("Belady", "belady")] {
         let rows = reference(&folder, name, theirs);
         assert_eq!(rows.len(), 4, "{name}: four capacities of {theirs}");
         for (accesses, capacity, misses) in rows {

@@ -1,5 +1,7 @@
 //! The memory ledger against figures worked out independently, and what a machine cannot hold.
 
+#![allow(clippy::unwrap_used, reason = "a failed helper is a failed test")]
+
 use std::path::Path;
 
 use moesim::memory::Tier;
@@ -35,7 +37,10 @@ fn check_sums(plan: &Plan) {
         let sum: u64 = lines.iter().filter(|line| line.tier == tier.name()).map(|line| line.bytes).sum();
         assert_eq!(sum, plan.ledger.total(tier).get());
     }
-    assert_eq!(plan.fits(), Tier::ALL.iter().all(|tier| plan.ledger.total(*tier) <= plan.ledger.capacity(*tier)));
+    assert_eq!(
+        plan.fits(),
+        Tier::ALL.iter().all(|tier| plan.ledger.total(*tier) <= plan.ledger.capacity(*tier))
+    );
 }
 
 #[test]
@@ -141,10 +146,14 @@ fn rest_fills_the_card_to_the_last_byte() {
 
 #[test]
 fn what_does_not_fit_says_what_is_short() {
-    let problems = |more: &str| model("mixtral-8x7b", "bf16", "rtx4090", "mixtral-8x7b", more).unwrap().problems;
+    let problems =
+        |more: &str| model("mixtral-8x7b", "bf16", "rtx4090", "mixtral-8x7b", more).unwrap().problems;
     let all = problems("[placement]\nexperts = \"vram\"");
     assert_eq!(all.len(), 1, "{all:?}");
-    assert!(all[0].contains("of VRAM, has 24.0 GiB") && all[0].contains("routed experts 84.0 GiB"), "{all:?}");
+    assert!(
+        all[0].contains("of VRAM, has 24.0 GiB") && all[0].contains("routed experts 84.0 GiB"),
+        "{all:?}"
+    );
     let cache = problems("[cache]\ncapacity = \"30 GiB\"");
     assert!(cache[0].contains("expert cache 30.0 GiB"), "{cache:?}");
     let tiny = problems("vram = \"1 GiB\"");
@@ -156,12 +165,16 @@ fn what_does_not_fit_says_what_is_short() {
     assert_eq!(both.problems.len(), 2, "{:?}", both.problems);
     assert!(both.problems[1].contains("of DRAM, has 32.0 GiB"));
     assert!(!both.fits() && both.describe().contains("It cannot run: needs"));
-    let disk = problems("nvme_capacity = \"50 GB\"\n[placement]\nexperts = \"nvme\"\n[cache]\ncapacity = \"1 GiB\"");
+    let disk =
+        problems("nvme_capacity = \"50 GB\"\n[placement]\nexperts = \"nvme\"\n[cache]\ncapacity = \"1 GiB\"");
     assert!(disk[0].contains("of NVMe, has 46.6 GiB"), "{disk:?}");
     let text = "[model]\nname = \"qwen3-30b-a3b\"\n[quant]\nscheme = \"q4_k_m\"\n[hardware]\ngpu = \"rtx4090\"\n\
                 [workload]\ntrace = \"qwen3-30b-a3b.moetrace\"\ncontext = 16\n";
     let context = planned(text).unwrap().problems;
-    assert!(context[0].starts_with("workload.context is 16 tokens, but the longest sequence has"), "{context:?}");
+    assert!(
+        context[0].starts_with("workload.context is 16 tokens, but the longest sequence has"),
+        "{context:?}"
+    );
 }
 
 /// Pins that take more than the cache has can never be held to its capacity.
@@ -215,7 +228,8 @@ fn what_has_no_other_home_must_fit() {
 /// Experts whose home is VRAM are never fetched, whatever the cache section says of its shape.
 #[test]
 fn experts_at_home_in_vram_never_miss() {
-    for cache in ["slots_per_layer = 4", "scope = \"per-layer\"", "start = \"empty\"", "capacity = \"1 GiB\""] {
+    for cache in ["slots_per_layer = 4", "scope = \"per-layer\"", "start = \"empty\"", "capacity = \"1 GiB\""]
+    {
         let more = format!("[placement]\nexperts = \"vram\"\n[cache]\n{cache}");
         let summary = match model("qwen3-30b-a3b", "q4_k_m", "rtx4090", "qwen3-30b-a3b", &more) {
             Ok(plan) => simulate(&plan).unwrap(),
@@ -252,7 +266,10 @@ fn a_dense_model_runs_without_a_trace() {
         assert!(plan.fits(), "{:?}", plan.problems);
         assert_eq!(plan.labels.experts_total_bytes, 0);
         let summary = simulate(&plan).unwrap();
-        assert_eq!((summary.decode.tokens, summary.decode.lookups, summary.token_latency_ns.count), (5, 0, 5));
+        assert_eq!(
+            (summary.decode.tokens, summary.decode.lookups, summary.token_latency_ns.count),
+            (5, 0, 5)
+        );
         // All weights but the embeddings are read for each token: 8.19 billion less 0.62 billion, at 80 % of 1008 GB/s.
         let ms = summary.decode_time.gpu_compute_ns as f64 / 5e6;
         assert!((18.7..18.9).contains(&ms), "{policy}: {ms} ms a token");

@@ -61,7 +61,11 @@ pub(super) fn resolve(
     } else {
         capacity(resolver, model, &booked.ledger)
     };
-    booked.ledger.add(Tier::Vram, if capacity >= total { "routed experts" } else { "expert cache" }, capacity);
+    booked.ledger.add(
+        Tier::Vram,
+        if capacity >= total { "routed experts" } else { "expert cache" },
+        capacity,
+    );
     let (scope, scope_name) = match (slots, section.scope) {
         _ if resident => (Scope::Global, "global"),
         (Some(_), _) => (Scope::PerLayer, "slots"),
