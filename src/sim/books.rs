@@ -46,7 +46,6 @@ impl Books {
         if self.sequences.last().is_none_or(|last| last.sequence != pass.sequence) {
             self.sequences.push(SequenceSummary { sequence: pass.sequence, ..SequenceSummary::default() });
         }
-        self.counts(pass.phase).tokens += pass.rows;
         let Some(sequence) = self.sequences.last_mut() else { return };
         match pass.phase {
             Phase::Prefill => {

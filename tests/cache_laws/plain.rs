@@ -137,7 +137,7 @@ impl<'a> Plain<'a> {
                 }
             });
             self.clock += 1;
-            self.counts[object as usize] += 1;
+            self.counts[object as usize] += u64::from(earlier.is_none());
             let clock = self.clock;
             self.resident.iter_mut().filter(|one| one.object == object).for_each(|one| one.touched = clock);
         }
