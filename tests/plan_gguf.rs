@@ -1,5 +1,7 @@
 //! A scenario may name a GGUF file: its own sizes decide, whatever a scheme would say.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 #[path = "common/gguf.rs"]
 mod writer;
 

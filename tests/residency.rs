@@ -1,6 +1,8 @@
 //! Exact residency: our hits and misses are those that a real engine recorded, selection by selection, and the hit
 //! curves are equal to the last digit printed by an independent implementation.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 mod common;
 
 use common::shared;

@@ -1,6 +1,7 @@
 //! A small writer of GGUF headers, and the tensors of a small model.
 
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use moesim::model::Dtype;
 
