@@ -111,8 +111,8 @@ impl<'a> Plain<'a> {
             "lfu" => (self.counts[object as usize], resident.touched),
             "belady" => (NEVER - self.next_use(object, event + 1), resident.inserted),
             "static" => {
-                let hotter =
-                    (0..self.counts.len() as u32).filter(|other| self.heat(*other) < self.heat(object));
+                let hotter = (0..self.setup.shape.layers * self.setup.shape.experts)
+                    .filter(|other| self.heat(*other) < self.heat(object));
                 (NEVER - hotter.count() as u64, 0)
             }
             other => panic!("no plain {other}"),

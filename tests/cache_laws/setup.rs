@@ -84,7 +84,9 @@ pub(crate) fn events(trace: &Trace, passes: &[Pass], grouping: Grouping) -> Vec<
             match grouping {
                 Grouping::Layer => list.push(LayerEvent { layer, selections }),
                 Grouping::Access => {
-                    list.extend(selections.into_iter().map(|one| LayerEvent { layer, selections: vec![one] }))
+                    list.extend(
+                        selections.into_iter().map(|one| LayerEvent { layer, selections: vec![one] }),
+                    );
                 }
             }
         }
@@ -130,7 +132,7 @@ pub(crate) fn run(setup: &Setup, trace: &Trace, grouping: Grouping) -> (Vec<(usi
     let mut cache = build(setup, &future.first_events());
     let mut found = Vec::new();
     let counts = replay(&mut cache, trace, &passes, Some(&future), grouping, |slot, lookup| {
-        found.push((slot, lookup))
+        found.push((slot, lookup));
     });
     (found, counts)
 }
