@@ -50,7 +50,14 @@ impl Future {
         let index = |row: u64| usize::try_from(row).unwrap_or(usize::MAX);
         let marks = match grouping {
             Grouping::Layer => passes.len(),
-            Grouping::Access => passes.iter().map(|pass| index(pass.rows) * slots).sum(),
+            // Empty slots are no accesses, so the rows are walked to count the others.
+            Grouping::Access => {
+                let of_pass = |pass: &Pass| {
+                    let first = index(pass.first_row) * slots;
+                    ids[first..first + index(pass.rows) * slots].iter().filter(|id| **id != I::NOBODY).count()
+                };
+                passes.iter().map(of_pass).sum()
+            }
         };
         let mut mark = u32::try_from(marks).ok().filter(|mark| *mark < NEVER_MARK).ok_or_else(|| {
             Error::new(format!("the trace is too long for a policy that reads the future: {marks} events"))
@@ -99,5 +106,41 @@ impl Future {
     /// The first event that asks for each expert, `[layer * experts + expert]`; [`NEVER`] for unused ones.
     pub fn first_events(&self) -> Vec<u64> {
         (0..).zip(&self.first).map(|(object, mark)| self.event(*mark, object / self.experts)).collect()
+    }
+
+    /// As [`Future::first_events`], of the events of `passes` alone, the first of which has number `event`: for a cache
+    /// that starts anew before them.
+    pub fn first_events_of(&self, trace: &Trace, passes: &[Pass], event: u64) -> Vec<u64> {
+        match trace.ids() {
+            Ids::U8(ids) => self.walk_ahead(trace, passes, event, ids),
+            Ids::U16(ids) => self.walk_ahead(trace, passes, event, ids),
+        }
+    }
+
+    fn walk_ahead<I: ExpertNumber>(
+        &self,
+        trace: &Trace,
+        passes: &[Pass],
+        mut event: u64,
+        ids: &[I],
+    ) -> Vec<u64> {
+        let header = trace.header();
+        let (layers, experts) = (header.layers(), header.experts as usize);
+        let (slots, top_k) = (header.slots_per_token(), header.top_k as usize);
+        let mut first = vec![NEVER; layers * experts];
+        for pass in passes {
+            for layer in 0..layers {
+                for row in pass.first_row..pass.first_row + pass.rows {
+                    let start = usize::try_from(row).unwrap_or(usize::MAX) * slots + layer * top_k;
+                    for id in ids[start..start + top_k].iter().filter(|id| **id != I::NOBODY) {
+                        let known = &mut first[layer * experts + Into::<u32>::into(*id) as usize];
+                        *known = event.min(*known);
+                        event += u64::from(self.grouping == Grouping::Access);
+                    }
+                }
+                event += u64::from(self.grouping == Grouping::Layer);
+            }
+        }
+        first
     }
 }

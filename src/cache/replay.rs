@@ -56,24 +56,30 @@ fn walk<P: Policy, I: ExpertNumber>(
         for layer in 0..layers {
             let size = cache.shape().sizes[layer as usize];
             count.events += 1;
-            cache.begin_event();
+            if grouping == Grouping::Layer {
+                cache.begin_event();
+            }
             for row in 0..rows {
                 let start = first + row * slots + layer as usize * top_k;
                 for slot in (start..start + top_k).filter(|slot| ids[*slot] != I::NOBODY) {
                     let weight = weights.map_or(0, |weights| weights[slot]);
                     let next_event = future.map_or(NEVER, |future| future.next_event(slot, layer));
+                    if grouping == Grouping::Access {
+                        cache.begin_event();
+                    }
                     let found = cache.select(layer, ids[slot].into(), &Access { event, next_event, weight });
                     tally(count, found, size, weight);
                     seen(slot, found);
                     if grouping == Grouping::Access {
                         cache.end_event(layer);
-                        cache.begin_event();
                         event += 1;
                     }
                 }
             }
-            cache.end_event(layer);
-            event += u64::from(grouping == Grouping::Layer);
+            if grouping == Grouping::Layer {
+                cache.end_event(layer);
+                event += 1;
+            }
         }
     }
     counts

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use super::memory::Booked;
 use super::model::ModelPlan;
 use super::resolve::Resolver;
 use super::workload::Workload;
@@ -21,6 +22,8 @@ pub(super) struct Cache {
     pub(super) is_oracle: bool,
     pub(super) scope_name: &'static str,
     pub(super) replay_name: &'static str,
+    /// Why it cannot work.
+    pub(super) problems: Vec<String>,
 }
 
 pub(super) fn policy(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<PolicyRow> {
@@ -45,29 +48,50 @@ pub(super) fn resolve(
     model: &ModelPlan,
     workload: &Workload,
     policy: PolicyRow,
-    ledger: &mut Ledger,
+    booked: &mut Booked,
 ) -> Option<Cache> {
     let section = &resolver.scenario().cache;
+    let resident = booked.home == ExpertHome::Vram;
     let slots = section.slots_per_layer;
     let total = model.experts_total();
     let layers = u32::try_from(model.experts.len()).unwrap_or(u32::MAX);
-    let capacity = capacity(resolver, model, ledger);
-    ledger.add(Tier::Vram, if capacity >= total { "routed experts" } else { "expert cache" }, capacity);
+    let capacity = if resident {
+        resolver.note("cache.capacity", total, "experts live in VRAM: all of them, whatever [cache] says");
+        total
+    } else {
+        capacity(resolver, model, &booked.ledger)
+    };
+    booked.ledger.add(
+        Tier::Vram,
+        if capacity >= total { "routed experts" } else { "expert cache" },
+        capacity,
+    );
     let (scope, scope_name) = match (slots, section.scope) {
+        _ if resident => (Scope::Global, "global"),
         (Some(_), _) => (Scope::PerLayer, "slots"),
         (None, Some(CacheScope::PerLayer)) => (Scope::PerLayer, "per-layer"),
         (None, Some(CacheScope::Global) | None) => (Scope::Global, "global"),
     };
-    let pool_capacity = match (slots, scope) {
-        (Some(slots), _) => {
+    let pool_capacity: Vec<u64> = match (slots, scope) {
+        (_, Scope::Global) => vec![capacity.get()],
+        (Some(slots), Scope::PerLayer) => {
             model.experts.iter().map(|expert| expert.get() * slots_of(slots, model)).collect()
         }
-        (None, Scope::PerLayer) => vec![capacity.get() / u64::from(layers.max(1)); layers as usize],
-        (None, Scope::Global) => vec![capacity.get()],
+        (None, Scope::PerLayer) => {
+            // In proportion to the experts' size, so that room for all experts is room for each layer's.
+            let one_each: u64 = model.experts.iter().map(|expert| expert.get()).sum();
+            model.experts.iter().map(|expert| capacity.fraction(expert.get(), one_each).get()).collect()
+        }
     };
     let pinned = pins(resolver, model);
-    let start_filled = start(resolver, capacity, total);
-    let (profile, in_sample) = profile(resolver, inputs, workload, &policy)?;
+    let problems = pins_too_large(model, &pool_capacity, &pinned);
+    let start_filled = if resident {
+        resolver.note("cache.start", "filled", "experts live in VRAM");
+        true
+    } else {
+        start(resolver, capacity, total)
+    };
+    let (profile, in_sample) = profile(resolver, inputs, model, workload, &policy)?;
     let replay_name = if workload.grouping == Grouping::Layer { "layer" } else { "access" };
     resolver.note("cache.scope", scope_name, if section.scope.is_some() { "as written" } else { "default" });
     let seed = resolver.or_default("seed", resolver.scenario().seed, 0, "default");
@@ -92,6 +116,7 @@ pub(super) fn resolve(
         capacity,
         scope_name,
         replay_name,
+        problems,
     })
 }
 
@@ -104,10 +129,6 @@ fn slots_of(slots: NonZeroU32, model: &ModelPlan) -> u64 {
 fn capacity(resolver: &mut Resolver<'_>, model: &ModelPlan, ledger: &Ledger) -> Bytes {
     let scenario = resolver.scenario();
     let total = model.experts_total();
-    if scenario.placement.experts == Some(ExpertHome::Vram) {
-        resolver.note("cache.capacity", total, "placement.experts = \"vram\": all routed experts");
-        return total;
-    }
     if let Some(slots) = scenario.cache.slots_per_layer {
         let capacity = model.experts.iter().map(|expert| expert.times(slots_of(slots, model))).sum();
         resolver.given("cache.slots_per_layer", format!("{slots} ({capacity})"));
@@ -149,6 +170,25 @@ fn pins(resolver: &mut Resolver<'_>, model: &ModelPlan) -> Vec<u32> {
     pinned
 }
 
+/// Pins stay resident, so a pool that they overfill could never be held to its capacity.
+fn pins_too_large(model: &ModelPlan, pool_capacity: &[u64], pinned: &[u32]) -> Vec<String> {
+    let mut pins = pinned.to_vec();
+    pins.sort_unstable();
+    pins.dedup();
+    let mut taken = vec![0_u64; pool_capacity.len()];
+    for pin in pins {
+        let layer = (pin / model.spec.experts().max(1)) as usize;
+        let pool = layer.min(taken.len() - 1);
+        taken[pool] += model.experts[layer].get();
+    }
+    let short = taken.iter().zip(pool_capacity).filter(|(taken, capacity)| taken > capacity);
+    let problem = |(taken, capacity): (&u64, &u64)| {
+        let (taken, capacity) = (Bytes::new(*taken), Bytes::new(*capacity));
+        format!("cache.pin: the pinned experts take {taken}, their cache has {capacity}")
+    };
+    short.map(problem).collect()
+}
+
 fn start(resolver: &mut Resolver<'_>, capacity: Bytes, total: Bytes) -> bool {
     let fits = capacity >= total;
     match resolver.scenario().cache.start {
@@ -175,10 +215,12 @@ fn start(resolver: &mut Resolver<'_>, capacity: Bytes, total: Bytes) -> bool {
 fn profile(
     resolver: &mut Resolver<'_>,
     inputs: &Inputs,
+    model: &ModelPlan,
     workload: &Workload,
     policy: &PolicyRow,
 ) -> Option<(Arc<Vec<u64>>, bool)> {
-    if !policy.needs.profile {
+    // A dense model has nothing to count.
+    if !policy.needs.profile || model.experts.is_empty() {
         return Some((Arc::default(), false));
     }
     let (path, in_sample) = match &resolver.scenario().cache.profile {

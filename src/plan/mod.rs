@@ -38,7 +38,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     };
     let workload = workload::resolve(&mut resolver, inputs, &model, &policy)?;
     let mut booked = memory::book(&mut resolver, &model, &machine, &workload);
-    let cache = cache::resolve(&mut resolver, inputs, &model, &workload, policy, &mut booked.ledger);
+    let cache = cache::resolve(&mut resolver, inputs, &model, &workload, policy, &mut booked);
     let (settings, error) = resolver.finish();
     if let Some(error) = error {
         return Err(error);
@@ -49,6 +49,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let needs_h2d = machine.h2d.is_some() && booked.home != crate::scenario::ExpertHome::Vram;
     let needs_nvme = booked.home == crate::scenario::ExpertHome::Nvme;
     booked.problems.extend(booked.ledger.shortfalls());
+    booked.problems.extend(cache.problems);
     Ok(Plan {
         labels: ConfigLabels {
             model: model.spec.name.clone(),

@@ -95,8 +95,23 @@ pub struct WorkloadPlan {
 impl Plan {
     /// The expert cache at the start of the run.
     pub fn build_cache(&self) -> ExpertCache<Box<dyn Policy>> {
-        let first_events =
-            self.workload.future.as_ref().map(|future| future.first_events()).unwrap_or_default();
+        let future = self.workload.future.as_ref();
+        self.cache_at_start(&future.map(|future| future.first_events()).unwrap_or_default())
+    }
+
+    /// The same as it stands before the pass of index `pass`, whose first event has number `event`, where the cache is
+    /// brought back to its start between sequences. Nothing is left of what the policy saw before.
+    pub fn rebuild_cache(&self, pass: usize, event: u64) -> ExpertCache<Box<dyn Policy>> {
+        let WorkloadPlan { trace, passes, future } = &self.workload;
+        let rest = &passes[pass..];
+        let sequence = rest.first().map(|pass| pass.sequence);
+        let own = rest.iter().take_while(|pass| Some(pass.sequence) == sequence).count();
+        let future = future.as_ref().filter(|_| self.cache.start_filled);
+        let first = future.map(|future| future.first_events_of(trace, &rest[..own], event));
+        self.cache_at_start(&first.unwrap_or_default())
+    }
+
+    fn cache_at_start(&self, first_events: &[u64]) -> ExpertCache<Box<dyn Policy>> {
         let shape = &self.cache.shape;
         let objects = match shape.scope {
             Scope::Global => shape.layers * shape.experts,
@@ -114,7 +129,7 @@ impl Plan {
             })
         });
         if self.cache.start_filled {
-            cache.fill(&first_events);
+            cache.fill(first_events);
         }
         cache
     }

@@ -63,7 +63,7 @@ choice! {
     CacheScope {
         /// One pool that all layers share.
         Global = "global",
-        /// An equal share for each MoE layer.
+        /// A share for each MoE layer, in proportion to the size of its experts.
         PerLayer = "per-layer",
     }
 }

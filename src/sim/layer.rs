@@ -26,7 +26,7 @@ pub(super) struct LayerEvent {
     /// Launches that have not computed yet.
     pub(super) computing: usize,
     /// Number of the next event.
-    number: u64,
+    pub(super) number: u64,
     /// Where each expert of the event stands: its place in `resident` or in `missing`.
     place: Vec<u32>,
 }
@@ -60,7 +60,10 @@ impl LayerEvent {
         self.resident.clear();
         self.missing.clear();
         counts.events += 1;
-        cache.begin_event();
+        let atomic = routing.grouping == Grouping::Layer;
+        if atomic {
+            cache.begin_event();
+        }
         let first = usize::try_from(pass.first_row).unwrap_or(usize::MAX) * routing.slots_per_token;
         let rows = usize::try_from(pass.rows).unwrap_or(usize::MAX);
         for row in 0..rows {
@@ -72,18 +75,22 @@ impl LayerEvent {
                 let expert: u32 = routing.ids[slot].into();
                 let weight = routing.weights.map_or(0, |weights| weights[slot]);
                 let next_event = routing.future.map_or(NEVER, |future| future.next_event(slot, layer));
+                if !atomic {
+                    cache.begin_event();
+                }
                 let found = cache.select(layer, expert, &Access { event: self.number, next_event, weight });
                 tally(counts, found, size, weight);
                 self.place(expert, found);
-                if routing.grouping == Grouping::Access {
+                if !atomic {
                     cache.end_event(layer);
-                    cache.begin_event();
                     self.number += 1;
                 }
             }
         }
-        cache.end_event(layer);
-        self.number += u64::from(routing.grouping == Grouping::Layer);
+        if atomic {
+            cache.end_event(layer);
+            self.number += 1;
+        }
         self.awaited = self.missing.len();
         self.computing = 0;
     }

@@ -52,6 +52,8 @@ struct Simulation<'a, I> {
     h2d: Option<Carrier>,
     nvme: Option<Carrier>,
     cache: ExpertCache<Box<dyn Policy>>,
+    /// Of the caches before this one, where each sequence has its own.
+    overshoot_max: u64,
     books: Books,
     layers: u32,
     /// Position in the list of passes, the layer being served, and its event.
@@ -86,6 +88,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             h2d: carrier(&plan.machine.h2d),
             nvme: carrier(&plan.machine.nvme),
             cache: plan.build_cache(),
+            overshoot_max: 0,
             books: Books::default(),
             layers,
             pass: 0,
@@ -120,7 +123,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         let mut links = vec![self.gpu.usage("gpu", span)];
         links.extend(self.h2d.iter().map(|carrier| carrier.link.usage("h2d", span)));
         links.extend(self.nvme.iter().map(|carrier| carrier.link.usage("nvme", span)));
-        let overshoot = self.cache.overshoot_max();
+        let overshoot = self.overshoot_max.max(self.cache.overshoot_max());
         Ok(self.books.summarise(links, span, overshoot, self.engine.dispatched()))
     }
 
@@ -144,7 +147,8 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         let pass = self.current_pass();
         let previous = self.pass.checked_sub(1).map(|index| self.plan.workload.passes[index].sequence);
         if self.plan.cache.clear_between && previous.is_some_and(|sequence| sequence != pass.sequence) {
-            self.cache.clear();
+            self.overshoot_max = self.overshoot_max.max(self.cache.overshoot_max());
+            self.cache = self.plan.rebuild_cache(self.pass, self.event.number);
         }
         self.pass_began = self.engine.now();
         self.decode_before = (self.books.decode.lookups, self.books.decode.hits);

@@ -1,7 +1,8 @@
 //! Least recently used (Mattson, Gecsei, Slutz and Traiger, "Evaluation techniques for storage hierarchies", 1970).
 //!
-//! No parameters. In MoE decode every token walks the layers in the same order, so below one token's working set (layers
-//! times top-k experts) the expert needed next is always the one evicted longest ago, and LRU hits nothing at all.
+//! No parameters. In MoE decode every token walks the layers in the same order, so with room for no more than what the
+//! other layers ask for (layers - 1, times top-k experts) a layer finds nothing of its own when it comes round again, and
+//! LRU hits nothing at all. From there to one token's working set it can hit the experts that were chosen last.
 
 use crate::cache::{Access, Candidates, OrderList, Policy};
 

@@ -1,0 +1,231 @@
+//! Miss counts of independent implementations: libCacheSim 0.3.5 (Yang et al., "libCacheSim", and an exact Belady) on
+//! three streams of object numbers, one access at a time.
+//!
+//! LRU, FIFO and Belady mean the same there and here. LFU does not: libCacheSim forgets how often an object was asked for
+//! when it evicts it, while ours counts over the whole run. A policy that forgets, written below, reproduces its rows, so
+//! this is the whole difference.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a failed helper is a failed test")]
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use common::shared;
+use moesim::cache::replay::{ReplayCounts, replay};
+use moesim::cache::{
+    Access, CacheShape, Candidates, ExpertCache, Future, Grouping, IndexedHeap, Lookup, Needs, Policy,
+    PolicyInput, PolicyRow, Registry, Scope,
+};
+use moesim::trace::{
+    ImportOptions, PassOptions, Phase, Trace, TraceBuilder, TraceHeader, import::read, passes,
+};
+
+/// A stream as a model of one layer and one expert per token.
+fn stream(path: &Path) -> Trace {
+    let bytes = std::fs::read(path).unwrap();
+    let ids: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    let experts = u32::from(*ids.iter().max().unwrap()) + 1;
+    let header = TraceHeader { layer_ids: vec![0], experts, top_k: 1, ..TraceHeader::default() };
+    let mut builder = TraceBuilder::new(header).unwrap();
+    builder.begin_sequence("", 0).unwrap();
+    for id in ids {
+        builder.push(Phase::Decode, &[id]).unwrap();
+    }
+    builder.finish().unwrap()
+}
+
+/// Least frequently used, where eviction forgets the count; ties go to the least recently used.
+struct ForgetfulLfu {
+    counts: Vec<u64>,
+    touches: u64,
+    order: IndexedHeap<(u64, u64)>,
+}
+
+impl Policy for ForgetfulLfu {
+    fn on_hit(&mut self, object: u32, _access: &Access) {
+        self.touches += 1;
+        self.counts[object as usize] += 1;
+        self.order.set(object, (self.counts[object as usize], self.touches));
+    }
+
+    fn on_insert(&mut self, object: u32, access: &Access) {
+        self.counts[object as usize] = 0;
+        self.on_hit(object, access);
+    }
+
+    fn on_remove(&mut self, object: u32) {
+        self.order.remove(object);
+    }
+
+    fn victim(&mut self, candidates: &Candidates<'_>) -> Option<u32> {
+        self.order.first_allowed(candidates)
+    }
+}
+
+fn registry() -> Registry {
+    Registry::default().with(PolicyRow::new("forgetful-lfu", "", |input| ForgetfulLfu {
+        counts: vec![0; input.objects as usize],
+        touches: 0,
+        order: IndexedHeap::new(input.objects),
+    }))
+}
+
+/// A trace with what every replay of it shares.
+struct Replayed {
+    trace: Trace,
+    future: [Arc<Future>; 2],
+}
+
+impl Replayed {
+    fn new(trace: Trace) -> Self {
+        let all = passes(&trace, &PassOptions::default());
+        let future = [Grouping::Layer, Grouping::Access]
+            .map(|grouping| Arc::new(Future::of(&trace, &all, grouping).unwrap()));
+        Self { trace, future }
+    }
+
+    /// Replays with room for `capacity` experts and tells every hit.
+    fn run(&self, policy: &str, capacity: u64, grouping: Grouping) -> (ReplayCounts, Vec<bool>) {
+        let header = self.trace.header();
+        let layers = u32::try_from(header.layers()).unwrap();
+        let registry = registry();
+        let row = registry.find(policy).unwrap();
+        let future = &self.future[usize::from(grouping == Grouping::Access)];
+        let shape = CacheShape {
+            layers,
+            experts: header.experts,
+            sizes: vec![1; header.layers()],
+            scope: Scope::Global,
+            pool_capacity: vec![capacity],
+            pinned: Vec::new(),
+        };
+        let mut cache = ExpertCache::new(shape, |pool| {
+            (row.build)(&PolicyInput {
+                pool,
+                objects: layers * header.experts,
+                experts: header.experts,
+                seed: 0,
+                profile: &[],
+                first_events: &[],
+            })
+        });
+        let slots = usize::try_from(self.trace.tokens()).unwrap() * header.slots_per_token();
+        let mut hits = vec![false; slots];
+        let all = passes(&self.trace, &PassOptions::default());
+        let needs_future = row.needs == Needs { future: true, ..Needs::default() };
+        let future = needs_future.then_some(&**future);
+        let counts = replay(&mut cache, &self.trace, &all, future, grouping, |slot, found| {
+            hits[slot] = found == Lookup::Hit;
+        });
+        (counts, hits)
+    }
+}
+
+/// `stream,accesses,policy,capacity_objects,misses,...` of one stream and policy.
+fn reference(folder: &Path, stream: &str, policy: &str) -> Vec<(u64, u64, u64)> {
+    let text = std::fs::read_to_string(folder.join("measurements/cache_reference.csv")).unwrap();
+    let number = |cell: &str| cell.parse().unwrap();
+    let cells = text.lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+    let wanted = cells.filter(|cells| cells[0] == stream && cells[2] == policy);
+    wanted.map(|cells| (number(cells[1]), number(cells[3]), number(cells[4]))).collect()
+}
+
+fn check_stream(name: &str) {
+    let Some(folder) = shared("cache reference") else { return };
+    let replayed = Replayed::new(stream(&folder.join(format!("traces/streams/{name}.u16"))));
+    for (theirs, ours) in [("LRU", "lru"), ("FIFO", "fifo"), ("LFU", "forgetful-lfu"), ("Belady", "belady")] {
+        let rows = reference(&folder, name, theirs);
+        assert_eq!(rows.len(), 4, "{name}: four capacities of {theirs}");
+        for (accesses, capacity, misses) in rows {
+            // With one selection per event the two groupings are one.
+            let groupings: &[Grouping] =
+                if ours == "lru" { &[Grouping::Access, Grouping::Layer] } else { &[Grouping::Access] };
+            for grouping in groupings {
+                let (counts, _) = replayed.run(ours, capacity, *grouping);
+                assert_eq!(counts.decode.lookups, accesses, "{name}");
+                assert_eq!(counts.decode.misses, misses, "{name}: {ours} at {capacity}, {grouping:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn zipf_misses_are_those_of_libcachesim() {
+    check_stream("zipf1");
+}
+
+#[test]
+fn gptoss_misses_are_those_of_libcachesim() {
+    check_stream("gptoss120b");
+}
+
+#[test]
+fn olmoe_misses_are_those_of_libcachesim() {
+    check_stream("olmoe");
+}
+
+/// The trace that a stream was flattened from: layers and top-k as the model has them.
+fn check_shaped(file: &str, name: &str) {
+    let Some(folder) = shared("cache reference") else { return };
+    let options = ImportOptions::default();
+    let imported = read(&folder.join("traces/nvmoe").join(file), &options).unwrap();
+    let replayed = Replayed::new(imported.trace);
+    for (theirs, ours) in [("LRU", "lru"), ("FIFO", "fifo"), ("Belady", "belady")] {
+        for (accesses, capacity, misses) in reference(&folder, name, theirs) {
+            let (counts, access_hits) = replayed.run(ours, capacity, Grouping::Access);
+            let found = (counts.decode.lookups, counts.decode.misses);
+            assert_eq!(found, (accesses, misses), "{file}: {ours} at {capacity}");
+            if ours == "lru" {
+                check_atomic_hits(&replayed, capacity, &access_hits, file);
+            }
+        }
+    }
+}
+
+/// Before each decode event both groupings of LRU hold the same experts, if one event fits. The group-atomic one spares
+/// its own experts while the event lasts, so it hits wherever the other does and sometimes more.
+fn check_atomic_hits(replayed: &Replayed, capacity: u64, access_hits: &[bool], file: &str) {
+    let (counts, layer_hits) = replayed.run("lru", capacity, Grouping::Layer);
+    let lost = access_hits.iter().zip(&layer_hits).filter(|(access, layer)| **access && !**layer).count();
+    assert_eq!(lost, 0, "{file}: hits of the textbook that the group-atomic cache lacks at {capacity}");
+    let more = layer_hits.iter().zip(access_hits).filter(|(layer, access)| **layer && !**access).count();
+    assert!(more as u64 * 50 < counts.decode.lookups, "{file}: {more} more hits at {capacity}");
+}
+
+#[test]
+fn gptoss_in_its_own_shape_misses_alike() {
+    check_shaped("gptoss-all.tokens.jsonl", "gptoss120b");
+}
+
+#[test]
+fn olmoe_in_its_own_shape_misses_alike() {
+    check_shaped("olmoe-all.tokens.jsonl", "olmoe");
+}
+
+/// Prompts and two engines' traces: the groupings differ where a cache is full and agree where nothing is evicted.
+#[test]
+fn groupings_differ_only_where_something_is_evicted() {
+    let Some(folder) = shared("cache reference") else { return };
+    for file in ["gptoss_code.jsonl", "olmoe_math.jsonl"] {
+        let path = folder.join("traces/nf4gemm").join(file);
+        let replayed = Replayed::new(read(&path, &ImportOptions::default()).unwrap().trace);
+        let header = replayed.trace.header();
+        let objects = header.layers() as u64 * u64::from(header.experts);
+        let mut differs = 0;
+        for percent in [20, 40, 60, 80, 100] {
+            let capacity = objects * percent / 100;
+            let (layer, layer_hits) = replayed.run("lru", capacity, Grouping::Layer);
+            let (access, access_hits) = replayed.run("lru", capacity, Grouping::Access);
+            assert_eq!(layer.decode.selections, access.decode.selections);
+            check_atomic_hits(&replayed, capacity, &access_hits, file);
+            if percent == 100 {
+                assert_eq!(layer_hits, access_hits, "{file}: everything fits");
+            } else {
+                differs += u64::from(layer.decode.misses != access.decode.misses);
+            }
+        }
+        assert!(differs > 0, "{file}: some capacity tells the groupings apart");
+    }
+}
