@@ -138,6 +138,33 @@ impl Error {
         (!problems.is_empty()).then_some(Self { problems })
     }
 
+    /// The same problems, found on behalf of something written elsewhere: a file that a key of a scenario names. Each
+    /// moves to `place` and keeps its own place in the message: `x.toml:5:9: workload.trace: t.csv:3: ...`.
+    #[must_use]
+    pub fn within(mut self, place: &Place, key: &str) -> Self {
+        for problem in &mut self.problems {
+            let inner = std::mem::replace(&mut problem.place, place.clone());
+            let of = if inner == Place::none() { String::new() } else { format!("{inner}: ") };
+            problem.message = format!("{key}: {of}{}", problem.message);
+        }
+        self
+    }
+
+    /// The problems of each file in the order of its lines, the files in the order in which they first appear.
+    #[must_use]
+    pub fn in_file_order(mut self) -> Self {
+        let mut sources: Vec<String> = Vec::new();
+        for problem in &self.problems {
+            if !sources.contains(&problem.place.source) {
+                sources.push(problem.place.source.clone());
+            }
+        }
+        self.problems.sort_by_key(|Problem { place, .. }| {
+            (sources.iter().position(|source| *source == place.source), place.line, place.column)
+        });
+        self
+    }
+
     /// The problems, in the order in which they were found; never empty.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -190,6 +217,24 @@ mod tests {
     fn lists_the_names_where_none_is_near() {
         let error = Error::new("unknown policy \"zebra\"").nearest("zebra", ["lru", "lfu"]);
         assert_eq!(error.to_string(), "unknown policy \"zebra\", expected one of lru, lfu");
+    }
+
+    #[test]
+    fn a_problem_of_a_file_names_the_line_that_asked_for_it() {
+        let place = Place::file("x.toml").line(5).column(9);
+        let inner = Error::at(Place::file("t.csv").line(3), "expert 9 is out of range").expected("0 to 7");
+        assert_eq!(
+            inner.within(&place, "workload.trace").to_string(),
+            "x.toml:5:9: workload.trace: t.csv:3: expert 9 is out of range, expected 0 to 7"
+        );
+        assert_eq!(Error::new("no").within(&place, "a").to_string(), "x.toml:5:9: a: no");
+    }
+
+    #[test]
+    fn file_order_keeps_files_apart() {
+        let at = |file: &str, line| Error::at(Place::file(file).line(line), "wrong");
+        let error = Error::join([at("b", 10), at("a", 1), at("b", 9), Error::new("all")]).unwrap();
+        assert_eq!(error.in_file_order().to_string(), "b:9: wrong\nb:10: wrong\na:1: wrong\nall");
     }
 
     #[test]
