@@ -116,14 +116,19 @@ impl Error {
         self
     }
 
-    /// Adds `, did you mean "..."?` where a known name is near, else the list of known names.
+    /// Adds `, did you mean "..."?` where known names begin so or one is near, else the list of known names.
     #[must_use]
     pub fn nearest<'a>(self, found: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
-        match nearest_name(found, &known) {
-            Some(name) => self.hint(format!("did you mean {name:?}?")),
-            None if known.is_empty() => self,
-            None => self.expected(format!("one of {}", known.join(", "))),
+        let wanted = plain(found);
+        let longer =
+            known.iter().copied().filter(|name| wanted.len() > 1 && plain(name).starts_with(&wanted));
+        match (nearest_name(found, &known), longer.collect::<Vec<_>>().as_slice()) {
+            (_, [name]) => self.hint(format!("did you mean {name:?}?")),
+            (_, names @ [_, ..]) => self.hint(format!("did you mean one of {}?", names.join(", "))),
+            (Some(name), []) => self.hint(format!("did you mean {name:?}?")),
+            (None, []) if known.is_empty() => self,
+            (None, []) => self.expected(format!("one of {}", known.join(", "))),
         }
     }
 
@@ -185,10 +190,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A name without case and separators.
+fn plain(text: &str) -> String {
+    text.to_lowercase().replace(['-', '_', ' ', '.'], "")
+}
+
 /// The known name that `found` most likely stands for: case and separators are forgiven, then Damerau-Levenshtein
 /// distance up to a third of the length. Ties go to the earliest name.
 pub fn nearest_name<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
-    let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' ', '.'], "");
     let wanted = plain(found);
     let limit = (wanted.chars().count() / 3).max(1);
     known
@@ -211,6 +220,17 @@ mod tests {
             error.to_string(),
             "scenarios/x.toml:12:7: unknown GPU \"rtx4091\", did you mean \"rtx4090\"?"
         );
+    }
+
+    #[test]
+    fn suggests_the_names_that_begin_so() {
+        let check = |found: &str, expect: &str| {
+            let error = Error::new("no").nearest(found, ["h10", "h100-pcie", "h100-sxm", "h200-sxm", "t4"]);
+            assert_eq!(error.to_string(), format!("no, {expect}"), "{found}");
+        };
+        check("H100", "did you mean one of h100-pcie, h100-sxm?");
+        check("h200", "did you mean \"h200-sxm\"?");
+        check("h", "expected one of h10, h100-pcie, h100-sxm, h200-sxm, t4");
     }
 
     #[test]
