@@ -1,5 +1,7 @@
 //! Same version, scenario, trace and seed: the same bytes, for any number of threads, any folder, alone or in a sweep.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 use std::fs;
 use std::path::Path;
 
@@ -8,8 +10,7 @@ use moesim::error::Place;
 use moesim::metrics::Row;
 use moesim::report::parse_json;
 
-// Each test file uses a part of it.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each test file uses a part of it")]
 #[path = "common/binary.rs"]
 mod binary;
 

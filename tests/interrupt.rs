@@ -1,22 +1,22 @@
 //! A sweep that is interrupted or killed loses nothing that was finished, and goes on to the very same files.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use binary::{Desk, Said, assert_same_files, program, shipped};
 
-// Each test file uses a part of it.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "each test file uses a part of it")]
 #[path = "common/binary.rs"]
 mod binary;
 
 const FOLDER: &str = "out";
-const POINTS: usize = 1000;
+const POINTS: usize = 300;
 
-/// Many points that take a few seconds on any machine, since each replays the whole trace. Reports are drawn at the end
-/// of each run, so there are few series.
+/// Enough points to keep one thread busy for a second or more, since each replays the whole trace.
 fn scenario() -> String {
     format!(
         "[model]\nname = \"qwen3-30b-a3b\"\n[quant]\nscheme = \"q4_k_m\"\n[hardware]\ngpu = \"rtx4090\"\n\
@@ -36,17 +36,18 @@ fn journal_lines(desk: &Desk) -> usize {
     fs::read(journal(desk)).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count())
 }
 
-/// Starts a sweep and waits until it has finished some points, which its journal shows.
-fn start(desk: &Desk) -> Child {
+/// Starts a sweep on one thread and waits until its journal has so many lines.
+fn start(desk: &Desk, options: &[&str], lines: usize) -> Child {
     let mut child = program(desk.path())
-        .args(["sweep", "s.toml", "--output", FOLDER])
+        .args(["sweep", "s.toml", "--output", FOLDER, "--threads", "1"])
+        .args(options)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    while journal_lines(desk) < 5 {
-        assert_eq!(child.try_wait().unwrap(), None, "the sweep ended before its first points");
-        std::thread::yield_now();
+    while journal_lines(desk) < lines {
+        assert_eq!(child.try_wait().unwrap(), None, "the sweep ended before it had {lines} lines of journal");
+        std::thread::park_timeout(Duration::from_millis(2));
     }
     child
 }
@@ -65,7 +66,7 @@ fn rows(desk: &Desk) -> usize {
 fn what_was_finished_is_kept_and_the_rest_can_follow() {
     let desk = Desk::new();
     desk.write("s.toml", scenario());
-    let child = start(&desk);
+    let child = start(&desk, &[], 5);
     signal(&child, "-INT");
     let said: Said = child.wait_with_output().unwrap().into();
     assert_eq!(said.code, Some(130), "{}", said.stderr);
@@ -84,14 +85,7 @@ fn what_was_finished_is_kept_and_the_rest_can_follow() {
     assert_eq!((rows(&desk), journal_lines(&desk)), (finished, finished + 1), "an error costs nothing");
 
     // Killed while it goes on, it still has what it had.
-    let mut child = {
-        let mut child = program(desk.path()).args(sweep).args(["--resume", "--quiet"]).spawn().unwrap();
-        while journal_lines(&desk) < finished + 5 {
-            assert_eq!(child.try_wait().unwrap(), None, "the sweep ended before it was killed");
-            std::thread::yield_now();
-        }
-        child
-    };
+    let mut child = start(&desk, &["--resume"], finished + 5);
     signal(&child, "-KILL");
     assert_eq!(child.wait().unwrap().code(), None);
     let known = journal_lines(&desk);
