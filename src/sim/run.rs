@@ -59,7 +59,6 @@ struct Simulation<'a, I> {
     pass_began: SimTime,
     layer: u32,
     event: LayerEvent,
-    event_number: u64,
     resident_done: bool,
     stretch_costs: Vec<StretchCost>,
     decode_before: (u64, u64),
@@ -93,7 +92,6 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             pass_began: SimTime::ZERO,
             layer: 0,
             event: LayerEvent::new(header.experts),
-            event_number: 0,
             resident_done: false,
             stretch_costs: Vec::new(),
             decode_before: (0, 0),
@@ -150,6 +148,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         }
         self.pass_began = self.engine.now();
         self.decode_before = (self.books.decode.lookups, self.books.decode.hits);
+        self.books.counts(pass.phase).tokens += pass.rows;
         self.layer = 0;
         self.plan.costs.stretch_costs(pass, &mut self.stretch_costs);
         self.begin_layer(self.plan.costs.overheads().per_pass);
@@ -168,17 +167,8 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
 
     fn route(&mut self) {
         let pass = self.current_pass();
-        let size = self.plan.costs.experts().bytes(self.layer).get();
         let counts = self.books.counts(pass.phase);
-        self.event.ask(
-            &mut self.cache,
-            &self.routing,
-            pass,
-            self.layer,
-            &mut self.event_number,
-            counts,
-            size,
-        );
+        self.event.ask(&mut self.cache, &self.routing, pass, self.layer, counts);
         self.resident_done = false;
         if self.plan.machine.overlap == Overlap::WithinLayer {
             self.fetch_missing();
