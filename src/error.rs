@@ -116,14 +116,19 @@ impl Error {
         self
     }
 
-    /// Adds `, did you mean "..."?` where a known name is near, else the list of known names.
+    /// Adds `, did you mean "..."?` where known names begin so or one is near, else the list of known names.
     #[must_use]
     pub fn nearest<'a>(self, found: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
-        match nearest_name(found, &known) {
-            Some(name) => self.hint(format!("did you mean {name:?}?")),
-            None if known.is_empty() => self,
-            None => self.expected(format!("one of {}", known.join(", "))),
+        let wanted = plain(found);
+        let longer =
+            known.iter().copied().filter(|name| wanted.len() > 1 && plain(name).starts_with(&wanted));
+        match (nearest_name(found, &known), longer.collect::<Vec<_>>().as_slice()) {
+            (_, [name]) => self.hint(format!("did you mean {name:?}?")),
+            (_, names @ [_, ..]) => self.hint(format!("did you mean one of {}?", names.join(", "))),
+            (Some(name), []) => self.hint(format!("did you mean {name:?}?")),
+            (None, []) if known.is_empty() => self,
+            (None, []) => self.expected(format!("one of {}", known.join(", "))),
         }
     }
 
@@ -136,6 +141,33 @@ impl Error {
             }
         }
         (!problems.is_empty()).then_some(Self { problems })
+    }
+
+    /// The same problems, found on behalf of something written elsewhere: a file that a key of a scenario names. Each
+    /// moves to `place` and keeps its own place in the message: `x.toml:5:9: workload.trace: t.csv:3: ...`.
+    #[must_use]
+    pub fn within(mut self, place: &Place, key: &str) -> Self {
+        for problem in &mut self.problems {
+            let inner = std::mem::replace(&mut problem.place, place.clone());
+            let of = if inner == Place::none() { String::new() } else { format!("{inner}: ") };
+            problem.message = format!("{key}: {of}{}", problem.message);
+        }
+        self
+    }
+
+    /// The problems of each file in the order of its lines, the files in the order in which they first appear.
+    #[must_use]
+    pub fn in_file_order(mut self) -> Self {
+        let mut sources: Vec<String> = Vec::new();
+        for problem in &self.problems {
+            if !sources.contains(&problem.place.source) {
+                sources.push(problem.place.source.clone());
+            }
+        }
+        self.problems.sort_by_key(|Problem { place, .. }| {
+            (sources.iter().position(|source| *source == place.source), place.line, place.column)
+        });
+        self
     }
 
     /// The problems, in the order in which they were found; never empty.
@@ -158,10 +190,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A name without case and separators.
+fn plain(text: &str) -> String {
+    text.to_lowercase().replace(['-', '_', ' ', '.'], "")
+}
+
 /// The known name that `found` most likely stands for: case and separators are forgiven, then Damerau-Levenshtein
 /// distance up to a third of the length. Ties go to the earliest name.
 pub fn nearest_name<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
-    let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' ', '.'], "");
     let wanted = plain(found);
     let limit = (wanted.chars().count() / 3).max(1);
     known
@@ -187,9 +223,38 @@ mod tests {
     }
 
     #[test]
+    fn suggests_the_names_that_begin_so() {
+        let check = |found: &str, expect: &str| {
+            let error = Error::new("no").nearest(found, ["h10", "h100-pcie", "h100-sxm", "h200-sxm", "t4"]);
+            assert_eq!(error.to_string(), format!("no, {expect}"), "{found}");
+        };
+        check("H100", "did you mean one of h100-pcie, h100-sxm?");
+        check("h200", "did you mean \"h200-sxm\"?");
+        check("h", "expected one of h10, h100-pcie, h100-sxm, h200-sxm, t4");
+    }
+
+    #[test]
     fn lists_the_names_where_none_is_near() {
         let error = Error::new("unknown policy \"zebra\"").nearest("zebra", ["lru", "lfu"]);
         assert_eq!(error.to_string(), "unknown policy \"zebra\", expected one of lru, lfu");
+    }
+
+    #[test]
+    fn a_problem_of_a_file_names_the_line_that_asked_for_it() {
+        let place = Place::file("x.toml").line(5).column(9);
+        let inner = Error::at(Place::file("t.csv").line(3), "expert 9 is out of range").expected("0 to 7");
+        assert_eq!(
+            inner.within(&place, "workload.trace").to_string(),
+            "x.toml:5:9: workload.trace: t.csv:3: expert 9 is out of range, expected 0 to 7"
+        );
+        assert_eq!(Error::new("no").within(&place, "a").to_string(), "x.toml:5:9: a: no");
+    }
+
+    #[test]
+    fn file_order_keeps_files_apart() {
+        let at = |file: &str, line| Error::at(Place::file(file).line(line), "wrong");
+        let error = Error::join([at("b", 10), at("a", 1), at("b", 9), Error::new("all")]).unwrap();
+        assert_eq!(error.in_file_order().to_string(), "b:9: wrong\nb:10: wrong\na:1: wrong\nall");
     }
 
     #[test]

@@ -135,7 +135,10 @@ fn values_of_the_wrong_kind() {
         "[workload]\nprefill = \"yes\"",
         "x.toml:4:11: workload.prefill: found \"yes\", expected true or false",
     );
-    check("[engine]\noverlap = \"full\"", "x.toml:4:11: engine.overlap: found \"full\", expected \"none\"");
+    check(
+        "[engine]\noverlap = \"full\"",
+        "x.toml:4:11: engine.overlap: found \"full\", expected one of none, within-layer",
+    );
     assert_eq!(
         errors(&format!("cache = 5\n{MODEL}"), &[]),
         "x.toml:1:9: cache: found 5, expected a section [cache]"

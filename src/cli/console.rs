@@ -34,9 +34,11 @@ pub(super) fn note(line: &str) {
     let _ = writeln!(anstream::stderr(), "{line}");
 }
 
-/// Prints an error, in red on a terminal. Each problem is a line of its own.
+/// Prints an error, in red on a terminal. Each problem is a line of its own that begins with `error: `.
 pub(super) fn error(error: &Error) {
-    note(&format!("\u{1b}[1;31merror:\u{1b}[0m {error}"));
+    for problem in error.problems() {
+        note(&format!("\u{1b}[1;31merror:\u{1b}[0m {problem}"));
+    }
 }
 
 /// A progress bar on stderr with rate and time left; silent when asked to be or when nobody watches.

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Ended, ScenarioArgs, console};
 use crate::cache::Registry;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::metrics::{Outcome, Row};
 use crate::plan::Inputs;
 use crate::report::{self, ReportMeta};
@@ -36,10 +36,10 @@ pub(super) struct SweepArgs {
 }
 
 pub(super) fn run(args: &SweepArgs, registry: Registry) -> Result<Ended> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.threads.unwrap_or(0))
-        .build()
-        .map_err(|cause| Error::new(format!("cannot start {:?} threads: {cause}", args.threads)))?;
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(args.threads.unwrap_or(0)).build().map_err(|cause| {
+            Error::at(Place::option("--threads"), format!("cannot start the threads: {cause}"))
+        })?;
     pool.install(|| sweep(args, registry))
 }
 
@@ -48,11 +48,7 @@ fn sweep(args: &SweepArgs, registry: Registry) -> Result<Ended> {
     let inputs = Inputs::new(registry);
     check(&scenario, &inputs)?;
     let name = name(&scenario, &args.scenario.file);
-    let folder = match (&args.output, scenario.text("output.folder")) {
-        (Some(folder), _) => folder.clone(),
-        (None, Some(folder)) => PathBuf::from(folder),
-        (None, None) => Path::new("output").join(&name),
-    };
+    let folder = folder(args, &scenario, &name)?;
     let (journal, mut rows) = Journal::open(&folder, &fingerprint(&scenario, &inputs), args.resume)?;
     let missing: Vec<usize> =
         (0..scenario.len()).filter(|index| !rows.contains_key(&(*index as u64))).collect();
@@ -99,6 +95,23 @@ fn sweep(args: &SweepArgs, registry: Registry) -> Result<Ended> {
         scenario.len()
     ));
     Ok(Ended::Interrupted)
+}
+
+/// The folder of the results, made where it is missing. An error names the option or the line that asks for it.
+fn folder(args: &SweepArgs, scenario: &ScenarioFile, name: &str) -> Result<PathBuf> {
+    const KEY: &str = "output.folder";
+    let written = scenario.text(KEY).map(PathBuf::from);
+    let folder = args.output.clone().or(written).unwrap_or_else(|| Path::new("output").join(name));
+    let Err(cause) = std::fs::create_dir_all(&folder) else { return Ok(folder) };
+    let error = if folder.exists() && !folder.is_dir() {
+        Error::at(Place::file(&folder), "is a file").expected("a folder, or the name of a new one")
+    } else {
+        Error::io(&folder, "create the folder", &cause)
+    };
+    match (&args.output, scenario.text(KEY)) {
+        (None, Some(_)) => Err(error.within(&scenario.point(0)?.places.of(KEY), KEY)),
+        _ => Err(error),
+    }
 }
 
 /// The scenario's name, else that of its file.

@@ -59,9 +59,10 @@ impl Ledger {
         }
     }
 
-    /// All that is booked on a tier.
+    /// All that is booked on a tier. Stops at 2^64 bytes, which no tier has: such a plan is short in any case.
     pub fn total(&self, tier: Tier) -> Bytes {
-        self.lines.iter().filter(|(of, _, _)| *of == tier).map(|(_, _, bytes)| *bytes).sum()
+        let lines = self.lines.iter().filter(|(of, _, _)| *of == tier);
+        Bytes::new(lines.fold(0, |sum: u64, (_, _, bytes)| sum.saturating_add(bytes.get())))
     }
 
     /// What the machine has of a tier; zero where none was set.

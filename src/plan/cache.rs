@@ -242,8 +242,11 @@ fn profile(
         if shape(&trace) == shape(&workload.plan.trace) {
             return inputs.profile(path);
         }
-        let message = format!("{} is of another model than the workload's trace", path.display());
-        Err(Error::at(resolver.place("cache.profile"), message))
+        let text = |(layers, experts)| format!("{layers} MoE layers of {experts} experts");
+        let (found, wanted) = (text(shape(&trace)), text(shape(&workload.plan.trace)));
+        let error = Error::new(format!("{} holds {found}", path.display()));
+        Err(error.expected(format!("{wanted} as {} does", workload.name)))
     });
-    found.map(|profile| (profile, in_sample)).map_err(|error| resolver.push(error)).ok()
+    let found = found.map_err(|error| resolver.refuse_file("cache.profile", error));
+    found.map(|profile| (profile, in_sample)).ok()
 }

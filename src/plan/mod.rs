@@ -7,6 +7,7 @@
 mod cache;
 mod describe;
 mod inputs;
+mod limits;
 mod machine;
 mod memory;
 mod model;
@@ -33,12 +34,14 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let model = model::resolve(&mut resolver, inputs);
     let machine = machine::resolve(&mut resolver);
     let policy = cache::policy(&mut resolver, inputs);
-    let (Some(model), Some(machine), Some(policy)) = (model, machine, policy) else {
+    let trace = workload::trace(&mut resolver, inputs, model.as_ref());
+    let (Some(model), Some(machine), Some(policy), Some(trace)) = (model, machine, policy, trace) else {
         return Err(resolver.into_error());
     };
-    let workload = workload::resolve(&mut resolver, inputs, &model, &policy)?;
+    let workload = workload::resolve(&mut resolver, inputs, &policy, trace)?;
     let mut booked = memory::book(&mut resolver, &model, &machine, &workload);
     let cache = cache::resolve(&mut resolver, inputs, &model, &workload, policy, &mut booked);
+    limits::check(&mut resolver, &model, &machine, &workload);
     let (settings, error) = resolver.finish();
     if let Some(error) = error {
         return Err(error);

@@ -64,6 +64,11 @@ impl<'a> Resolver<'a> {
         self.errors.push(error(self.place(key)));
     }
 
+    /// Notes an error in a file that a key names.
+    pub(super) fn refuse_file(&mut self, key: &str, error: Error) {
+        self.errors.push(error.within(&self.place(key), key));
+    }
+
     /// Notes an error that has its place already.
     pub(super) fn push(&mut self, error: Error) {
         self.errors.push(error);
@@ -82,11 +87,12 @@ impl<'a> Resolver<'a> {
 
     /// All errors as one; there must be one.
     pub(super) fn into_error(self) -> Error {
-        Error::join(self.errors).unwrap_or_else(|| Error::new("the scenario could not be resolved"))
+        let error = self.finish().1;
+        error.unwrap_or_else(|| Error::new("the scenario could not be resolved"))
     }
 
     /// The settings, and the errors where there are any.
     pub(super) fn finish(self) -> (Vec<Setting>, Option<Error>) {
-        (self.settings, Error::join(self.errors))
+        (self.settings, Error::join(self.errors).map(Error::in_file_order))
     }
 }

@@ -43,37 +43,54 @@ impl Workload {
     }
 }
 
+/// Finds the trace and holds it against the model, where that is known. Called even where other settings are wrong, so
+/// that a bad trace is told of together with them.
+pub(super) fn trace(
+    resolver: &mut Resolver<'_>,
+    inputs: &Inputs,
+    model: Option<&ModelPlan>,
+) -> Option<(PathBuf, Arc<Trace>)> {
+    let section = &resolver.scenario().workload;
+    if let Some(path) = &section.trace {
+        resolver.given("workload.trace", path.display());
+        let trace = inputs.trace(path);
+        let checked = trace.and_then(|trace| {
+            model.map_or(Ok(()), |model| check_shape(resolver, path, &trace, model)).map(|()| trace)
+        });
+        return match checked {
+            Ok(trace) => Some((path.clone(), trace)),
+            Err(error) => {
+                resolver.refuse_file("workload.trace", error);
+                None
+            }
+        };
+    }
+    let model = model?;
+    if !model.experts.is_empty() {
+        resolver.refuse("workload", |place| {
+            let example = "\"../traces/qwen3-30b-a3b.moetrace\"";
+            Error::at(place, "workload.trace is missing").expected(format!("a routing trace, like {example}"))
+        });
+        return None;
+    }
+    let tokens = section.decode_tokens.map_or(DENSE_DECODE_DEFAULT, std::num::NonZeroU64::get);
+    resolver.note("workload.trace", format!("{tokens} tokens"), "a dense model routes nothing");
+    let trace = dense(&model.spec.name, tokens).map_err(|error| resolver.push(error)).ok()?;
+    Some((PathBuf::from("dense"), Arc::new(trace)))
+}
+
 pub(super) fn resolve(
     resolver: &mut Resolver<'_>,
     inputs: &Inputs,
-    model: &ModelPlan,
     policy: &PolicyRow,
+    (path, trace): (PathBuf, Arc<Trace>),
 ) -> Result<Workload> {
     let section = &resolver.scenario().workload;
-    let (path, trace) = match &section.trace {
-        Some(path) => {
-            resolver.given("workload.trace", path.display());
-            let trace = inputs.trace(path)?;
-            check_shape(resolver, path, &trace, model)?;
-            (path.clone(), trace)
-        }
-        None if model.experts.is_empty() => {
-            let tokens = section.decode_tokens.map_or(DENSE_DECODE_DEFAULT, std::num::NonZeroU64::get);
-            resolver.note("workload.trace", format!("{tokens} tokens"), "a dense model routes nothing");
-            (PathBuf::from("dense"), Arc::new(dense(&model.spec.name, tokens)?))
-        }
-        None => {
-            let place = resolver.place("workload");
-            let example = "\"../traces/qwen3-30b-a3b.moetrace\"";
-            return Err(Error::at(place, "workload.trace is missing")
-                .expected(format!("a routing trace, like {example}")));
-        }
-    };
     let options = pass_options(resolver);
     let passes = inputs.passes(&path, &trace, &options)?;
     if passes.is_empty() {
-        let place = resolver.place("workload.trace");
-        return Err(Error::at(place, "nothing to replay: the trace has no tokens of the phases asked for"));
+        let error = Error::new("nothing to replay: the trace has no tokens of the phases asked for");
+        return Err(error.within(&resolver.place("workload.trace"), "workload.trace"));
     }
     let grouping = match resolver.scenario().cache.replay {
         Some(ReplayMode::Access) => Grouping::Access,
@@ -130,26 +147,22 @@ fn pass_options(resolver: &mut Resolver<'_>) -> PassOptions {
 fn check_shape(resolver: &mut Resolver<'_>, path: &Path, trace: &Trace, model: &ModelPlan) -> Result<()> {
     let header = trace.header();
     let (layer_ids, experts) = (model.spec.moe_layer_ids(), model.spec.experts());
-    let place = || resolver.place("workload.trace");
     let shape = |layers: usize, experts: u32| format!("{layers} MoE layers of {experts} experts");
     if header.layers() != layer_ids.len() || header.experts != experts {
         let found = format!("{} holds {}", path.display(), shape(header.layers(), header.experts));
         let expected = format!("{} as {} has", shape(layer_ids.len(), experts), model.spec.name);
-        return Err(Error::at(place(), found).expected(expected));
+        return Err(Error::new(found).expected(expected));
     }
     let counted = (0_u32..).take(layer_ids.len()).eq(header.layer_ids.iter().copied());
     if header.layer_ids != layer_ids && !counted {
         let found = format!("{} holds MoE layers {}", path.display(), ranges(&header.layer_ids));
-        return Err(Error::at(place(), found).expected(format!(
-            "{} as {} has",
-            ranges(&layer_ids),
-            model.spec.name
-        )));
+        let expected = format!("{} as {} has", ranges(&layer_ids), model.spec.name);
+        return Err(Error::new(found).expected(expected));
     }
     let top_k = model.spec.top_k();
     if header.top_k > top_k {
         let found = format!("{} routes each token to {} experts", path.display(), header.top_k);
-        return Err(Error::at(place(), found).expected(format!("at most {top_k} as {} has", model.spec.name)));
+        return Err(Error::new(found).expected(format!("at most {top_k} as {} has", model.spec.name)));
     }
     if header.top_k < top_k {
         let note =

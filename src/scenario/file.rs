@@ -1,6 +1,6 @@
 //! A scenario file as a grid of points.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use toml::Value;
@@ -135,7 +135,9 @@ impl ScenarioFile {
     pub fn point(&self, index: usize) -> Result<PointScenario> {
         if index >= self.points {
             let error = Error::at(self.spots.nearest("").value.clone(), format!("found no point {index}"));
-            return Err(error.expected(format!("one below {}", self.points)));
+            let last = self.points - 1;
+            let known = if last == 0 { "0, the only one".to_owned() } else { format!("0 to {last}") };
+            return Err(error.expected(known));
         }
         let mut table = self.table.clone();
         let (mut shown, mut swept) = (Vec::new(), Vec::new());
@@ -153,11 +155,28 @@ impl ScenarioFile {
             .map_err(|(key, message)| Error::at(places.of(&key), format!("{key}: {message}")))?;
         for (key, path) in scenario.paths_mut() {
             if let Some(path) = path.as_mut().filter(|_| !places.spot(key).is_option) {
-                *path = self.folder.join(&*path);
+                *path = joined(&self.folder, path);
             }
         }
         Ok(PointScenario { scenario, places, axes: shown })
     }
+}
+
+/// A path as seen from `folder`, without the detours that a person would not write: `scenarios/../traces` is `traces`.
+/// A folder that is a link is not cut, since its `..` is elsewhere.
+fn joined(folder: &Path, path: &Path) -> PathBuf {
+    let mut whole = folder.to_path_buf();
+    for part in path.components() {
+        let can_go_up = || matches!(whole.components().next_back(), Some(Component::Normal(_)));
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if can_go_up() && !whole.is_symlink() => {
+                whole.pop();
+            }
+            part => whole.push(part),
+        }
+    }
+    whole
 }
 
 /// Puts the value of a known key into a table.
@@ -245,7 +264,7 @@ cache.capacity = { from = "25 %", to = "100 %", step = "37.5 %" }
         assert_eq!(point.scenario.cache.capacity, Some(CacheCapacity::Share(Percent::from_ppm(625_000))));
         assert_eq!(
             file.point(9).unwrap_err().to_string(),
-            "scenarios/grid.toml: found no point 9, expected one below 9"
+            "scenarios/grid.toml: found no point 9, expected 0 to 8"
         );
     }
 

@@ -5,7 +5,7 @@
 //! removed when the sweep is complete.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -40,14 +40,21 @@ impl Journal {
         fs::create_dir_all(folder).map_err(|cause| Error::io(folder, "create the folder", &cause))?;
         let path = folder.join(FILE_NAME);
         let rows = if resume && path.exists() { read(&path, fingerprint)? } else { BTreeMap::new() };
-        // Written anew even when resumed: what a crash cut off must not stand in the middle.
+        // Written anew even when resumed: what a crash cut off must not stand in the middle. The old journal stays until
+        // the new one is whole.
         let io = |cause: std::io::Error| Error::io(&path, "write", &cause);
-        let file = OpenOptions::new().create(true).write(true).truncate(true).open(&path).map_err(io)?;
-        let journal = Self { file: Mutex::new(file), path: path.clone() };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".moesim-");
+        // A temporary file is private to its user; a journal is as readable as any other file one creates.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let staged = builder.tempfile_in(folder).map_err(io)?;
+        let journal = Self { file: Mutex::new(staged.reopen().map_err(io)?), path: path.clone() };
         journal.line(&Head { moesim_journal: 1, fingerprint: fingerprint.to_owned() })?;
         for row in rows.values() {
             journal.append(row)?;
         }
+        staged.persist(&path).map_err(|failure| io(failure.error))?;
         Ok((journal, rows))
     }
 

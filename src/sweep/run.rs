@@ -29,12 +29,12 @@ impl Stop {
 /// Plans every point without running any, so that a mistake anywhere is known before hours of work.
 ///
 /// # Errors
-/// What is wrong with the points, each problem once, in the order of the points.
+/// What is wrong with the points, each problem once, in the order of the scenario's lines.
 pub fn check(scenario: &ScenarioFile, inputs: &Inputs) -> Result<()> {
     let check_one = |index| scenario.point(index).and_then(|point| plan(&point, inputs)).err();
     let errors: Vec<Option<Error>> = (0..scenario.len()).into_par_iter().map(check_one).collect();
     match Error::join(errors.into_iter().flatten()) {
-        Some(error) => Err(error),
+        Some(error) => Err(error.in_file_order()),
         None => Ok(()),
     }
 }
