@@ -54,7 +54,8 @@ fn sweep(args: &SweepArgs, registry: Registry) -> Result<Ended> {
         (None, None) => Path::new("output").join(&name),
     };
     let (journal, mut rows) = Journal::open(&folder, &fingerprint(&scenario, &inputs), args.resume)?;
-    let missing: Vec<usize> = (0..scenario.len()).filter(|index| !rows.contains_key(&(*index as u64))).collect();
+    let missing: Vec<usize> =
+        (0..scenario.len()).filter(|index| !rows.contains_key(&(*index as u64))).collect();
     let stop = stop_on_interrupt();
     let bar = console::progress(missing.len(), args.quiet);
     let finished = |row: &Row| {
@@ -82,20 +83,28 @@ fn sweep(args: &SweepArgs, registry: Registry) -> Result<Ended> {
         console::note(&format!("{count} points in {seconds:.2} s ({rate:.0} points/s)"));
         let refused = rows.iter().filter(|row| matches!(row.outcome, Outcome::CannotRun(_))).count();
         if refused > 0 {
-            console::note(&format!("{refused} of {} points cannot run; the reasons are in summary.md", rows.len()));
+            console::note(&format!(
+                "{refused} of {} points cannot run; the reasons are in summary.md",
+                rows.len()
+            ));
         }
         console::note(&format!("results, summary and pictures are in {}", folder.display()));
     }
     if complete {
         return Ok(Ended::Well);
     }
-    console::note(&format!("interrupted with {} of {} points; go on with --resume", rows.len(), scenario.len()));
+    console::note(&format!(
+        "interrupted with {} of {} points; go on with --resume",
+        rows.len(),
+        scenario.len()
+    ));
     Ok(Ended::Interrupted)
 }
 
 /// The scenario's name, else that of its file.
 fn name(scenario: &ScenarioFile, file: &Path) -> String {
-    let stem = || file.file_stem().map_or_else(|| "sweep".to_owned(), |stem| stem.to_string_lossy().into_owned());
+    let stem =
+        || file.file_stem().map_or_else(|| "sweep".to_owned(), |stem| stem.to_string_lossy().into_owned());
     scenario.text("name").map_or_else(stem, str::to_owned)
 }
 

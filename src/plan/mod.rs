@@ -15,7 +15,7 @@ mod types;
 mod workload;
 
 pub use inputs::Inputs;
-pub use types::{CachePlan, LinkPlan, Machine, Plan, Setting, WorkloadPlan};
+pub use types::{CachePlan, LinkPlan, Machine, Overlap, Plan, Setting, WorkloadPlan};
 
 use crate::error::Result;
 use crate::memory::Tier;

@@ -12,7 +12,11 @@ pub fn point(row: &Row) -> String {
     let capacity = Bytes::new(config.cache_capacity_bytes);
     let total = Bytes::new(config.experts_total_bytes);
     let _ = writeln!(text, "{} {} on {}, engine {}", config.model, config.quant, config.gpu, config.engine);
-    let _ = writeln!(text, "experts: {capacity} of {total} in VRAM, {} cache, the rest in {}", config.policy, config.backing);
+    let _ = writeln!(
+        text,
+        "experts: {capacity} of {total} in VRAM, {} cache, the rest in {}",
+        config.policy, config.backing
+    );
     for tier in &row.tiers {
         let (needed, has) = (Bytes::new(tier.needed_bytes), Bytes::new(tier.capacity_bytes));
         let _ = writeln!(text, "{:<8} {needed} of {has}", tier.tier);
@@ -78,6 +82,11 @@ fn shares(text: &mut String, shares: &TimeShares, tokens: u64) {
         ("overheads", shares.overhead_ns),
     ] {
         let per_token = SimDuration::from_ns(ns / tokens);
-        let _ = writeln!(text, "  {name:<16} {:>8}  {:>5.1} %", per_token.to_string(), ns as f64 / total as f64 * 100.0);
+        let _ = writeln!(
+            text,
+            "  {name:<16} {:>8}  {:>5.1} %",
+            per_token.to_string(),
+            ns as f64 / total as f64 * 100.0
+        );
     }
 }
