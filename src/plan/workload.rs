@@ -9,7 +9,7 @@ use super::{Inputs, WorkloadPlan};
 use crate::cache::{Grouping, PolicyRow};
 use crate::error::{Error, Result};
 use crate::scenario::ReplayMode;
-use crate::trace::{Pass, PassOptions, Phase, Trace, TraceBuilder, TraceHeader};
+use crate::trace::{NO_EXPERT_U16, Pass, PassOptions, Phase, Trace, TraceBuilder, TraceHeader};
 use crate::units::Bytes;
 
 /// Tokens of context where the scenario does not say and no sequence is longer.
@@ -172,14 +172,20 @@ fn ranges(numbers: &[u32]) -> String {
     }
 }
 
-/// A sequence without routing.
+/// A sequence that asks for nobody: a trace has at least one layer and one slot, and here the slots are empty.
 fn dense(model: &str, tokens: u64) -> Result<Trace> {
-    let header =
-        TraceHeader { model: model.to_owned(), source: "dense".to_owned(), ..TraceHeader::default() };
+    let header = TraceHeader {
+        model: model.to_owned(),
+        source: "dense".to_owned(),
+        layer_ids: vec![0],
+        experts: 1,
+        top_k: 1,
+        ..TraceHeader::default()
+    };
     let mut builder = TraceBuilder::new(header)?;
     builder.begin_sequence("", 0)?;
     for _ in 0..tokens {
-        builder.push(Phase::Decode, &[])?;
+        builder.push(Phase::Decode, &[NO_EXPERT_U16])?;
     }
     builder.finish()
 }
