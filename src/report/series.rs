@@ -22,6 +22,10 @@ pub(super) struct Series<'a> {
     pub rows: Vec<&'a Row>,
 }
 
+/// Axes that set the capacity, and so place a point along its series. Values above the size of all experts resolve to
+/// one capacity, which must not make series of them.
+const CAPACITY_AXES: [&str; 2] = ["cache.capacity", "cache.slots_per_layer"];
+
 /// What varies between the rows of a sweep, apart from policy and capacity.
 pub(super) struct Varying {
     fields: Vec<usize>,
@@ -53,7 +57,7 @@ impl Varying {
         let mut varying =
             Self { fields: (0..9).filter(differs).collect(), axes: Vec::new(), keys: keys.clone() };
         for key in keys {
-            if varying.leaves_open(rows, &key) {
+            if !CAPACITY_AXES.contains(&key.as_str()) && varying.leaves_open(rows, &key) {
                 varying.axes.push(key);
             }
         }
@@ -165,5 +169,15 @@ mod tests {
         rows.iter_mut().for_each(|row| row.config.model = "olmoe".to_owned());
         assert_eq!(labels(&rows), ["lru, rtx3090", "lru, rtx4090"]);
         assert_eq!(labels(&[]), Vec::<String>::new());
+    }
+
+    /// Capacities that were cut down to the size of all experts stay in their series.
+    #[test]
+    fn a_capacity_axis_never_makes_series() {
+        let rows = [
+            row("lru", 16, &[("cache.capacity", "16 GiB")]),
+            row("lru", 16, &[("cache.capacity", "17 GiB")]),
+        ];
+        assert_eq!(series_of(&rows).len(), 1);
     }
 }

@@ -149,6 +149,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         }
         self.pass_began = self.engine.now();
         self.decode_before = (self.books.decode.lookups, self.books.decode.hits);
+        self.books.counts(pass.phase).tokens += pass.rows;
         self.layer = 0;
         self.plan.costs.stretch_costs(pass, &mut self.stretch_costs);
         self.begin_layer(self.plan.costs.overheads().per_pass);
