@@ -44,7 +44,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("sim", &["cache", "engine", "error", "metrics", "plan", "resource", "serving", "trace", "units"]),
     ("sweep", &["error", "metrics", "plan", "scenario", "sim"]),
-    ("report", &["error", "metrics", "units"]),
+    ("report", &["error", "metrics", "trace", "units"]),
     (
         "cli",
         &[

@@ -212,7 +212,7 @@ impl<P: Policy> ExpertCache<P> {
             let first = u32::try_from(index).unwrap_or(0) * self.pool_objects;
             let mut wanted = self.pools[index].policy.preload();
             if wanted.is_empty() {
-                let layers = self.pool_objects / self.shape.experts;
+                let layers = self.pool_objects.checked_div(self.shape.experts).unwrap_or(0);
                 let by_layer = |expert| (0..layers).map(move |layer| (layer, expert));
                 wanted = (0..self.shape.experts)
                     .flat_map(by_layer)

@@ -172,7 +172,7 @@ fn ranges(numbers: &[u32]) -> String {
     }
 }
 
-/// A sequence that asks for nobody: a trace has at least one layer and one slot, and here the slots are empty.
+/// A sequence without routing. A trace has at least one layer, so its only slot stays empty.
 fn dense(model: &str, tokens: u64) -> Result<Trace> {
     let header = TraceHeader {
         model: model.to_owned(),
