@@ -3,6 +3,8 @@
 //! `cargo bench`. The trace is generated: the shape of gpt-oss-120b (36 layers x 128 experts, top-4) with the statistics
 //! of the shipped trace, long enough that nothing but the cache and the trace's pages matter.
 
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should panic")]
+
 use std::hint::black_box;
 use std::path::Path;
 

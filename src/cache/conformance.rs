@@ -39,7 +39,7 @@ pub fn check(row: &PolicyRow) -> std::result::Result<(), String> {
 fn generate(seed: u64) -> Vec<LayerEvent> {
     let mut rng = stream(seed, Purpose::SyntheticRouting, u64::MAX, 0);
     let mut below =
-        |bound: u32| u32::try_from(u64::from(rng.next_u32()) * u64::from(bound) >> 32).unwrap_or(0);
+        |bound: u32| u32::try_from((u64::from(rng.next_u32()) * u64::from(bound)) >> 32).unwrap_or(0);
     let mut events = Vec::new();
     for pass in 0..PASSES {
         let tokens = if pass % 16 == 0 { 6 } else { 1 };

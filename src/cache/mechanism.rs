@@ -227,7 +227,8 @@ impl<P: Policy> ExpertCache<P> {
                     self.state[object] |= RESIDENT;
                     pool.used += size;
                     let next_event = first_events.get(object).copied().unwrap_or(NEVER);
-                    pool.policy.on_insert(local, &Access { event: 0, next_event, weight: 0 });
+                    // No event of the run has this number, so that nothing takes the filling for one.
+                    pool.policy.on_insert(local, &Access { event: NEVER, next_event, weight: 0 });
                 }
             }
         }

@@ -9,7 +9,7 @@ pub const NEVER: u64 = u64::MAX;
 /// What a policy may know of one appearance of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// Number of the layer event, rising from 0 over the whole run.
+    /// Number of the layer event, rising from 0 over the whole run; [`NEVER`] for what a cache is filled with before it.
     pub event: u64,
     /// Number of the next layer event that asks for this object, or [`NEVER`]. Truthful only for policies whose registry
     /// row says that they need the future; [`NEVER`] for all others.

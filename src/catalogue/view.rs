@@ -33,6 +33,20 @@ impl Table {
         }
         text
     }
+
+    /// The table with as many columns as fit into lines of `width` characters, and the heads of those left out. The
+    /// column `name` goes first, since the id says nearly as much, then columns from the right; the first one stays.
+    pub fn within(mut self, width: usize) -> (Self, Vec<String>) {
+        let mut left_out = Vec::new();
+        let too_wide = |table: &Self| table.render().lines().any(|line| line.chars().count() > width);
+        while self.columns.len() > 1 && too_wide(&self) {
+            let name = self.columns.iter().position(|head| head == "name").filter(|column| *column > 0);
+            let column = name.unwrap_or(self.columns.len() - 1);
+            left_out.push(self.columns.remove(column));
+            self.rows.iter_mut().for_each(|row| drop(row.remove(column)));
+        }
+        (self, left_out)
+    }
 }
 
 /// One row in full.
@@ -112,6 +126,12 @@ pub fn table(kind: &str) -> Option<Table> {
     SECTIONS.iter().find(|section| section.kind == kind).map(|section| (section.table)())
 }
 
+/// Every row of a kind in full; `None` for a kind that is not among [`kinds`].
+pub fn sheets(kind: &str) -> Option<Vec<Sheet>> {
+    let section = SECTIONS.iter().find(|section| section.kind == kind)?;
+    Some((section.names)().into_iter().filter_map(section.sheet).collect())
+}
+
 /// The row of this name, of whatever kind.
 pub fn show(name: &str) -> Option<Sheet> {
     SECTIONS.iter().find_map(|section| (section.sheet)(name))
@@ -139,6 +159,26 @@ mod tests {
              a       24.0 GiB\n\
              longer  8 B       µ\n"
         );
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_are_left_out() {
+        let cells = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+        let table = Table {
+            columns: cells(&["id", "name", "memory", "year"]),
+            rows: vec![cells(&["rtx", "GeForce RTX", "24 GiB", "2022"])],
+        };
+        for (width, columns, left_out) in [
+            (30, cells(&["id", "name", "memory", "year"]), cells(&[])),
+            (29, cells(&["id", "memory", "year"]), cells(&["name"])),
+            (17, cells(&["id", "memory", "year"]), cells(&["name"])),
+            (16, cells(&["id", "memory"]), cells(&["name", "year"])),
+            (0, cells(&["id"]), cells(&["name", "year", "memory"])),
+        ] {
+            let (fitted, without) = table.clone().within(width);
+            assert_eq!((&fitted.columns, &without), (&columns, &left_out), "{width}");
+            assert!(fitted.rows.iter().all(|row| row.len() == columns.len()), "{width}");
+        }
     }
 
     #[test]

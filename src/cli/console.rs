@@ -4,6 +4,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::catalogue::view::Table;
 use crate::error::{Error, Result};
 
 /// Writes text to stdout. A reader that has gone away (`moesim ... | head`) ends the program quietly.
@@ -14,6 +15,18 @@ pub(super) fn out(text: &str) -> Result<()> {
         Err(cause) if cause.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
         Err(cause) => Err(Error::io("stdout", "write", &cause)),
     }
+}
+
+/// Writes a table to stdout: whole into a file or pipe, as many columns as fit on a terminal.
+pub(super) fn table(table: Table) -> Result<()> {
+    let terminal = terminal_size::terminal_size_of(std::io::stdout());
+    let Some((terminal_size::Width(width), _)) = terminal else { return out(&table.render()) };
+    let (fitted, left_out) = table.within(usize::from(width));
+    out(&fitted.render())?;
+    if !left_out.is_empty() {
+        note(&format!("left out for want of room: {} (--json has everything)", left_out.join(", ")));
+    }
+    Ok(())
 }
 
 /// Writes a line to stderr; where stderr is gone there is nobody to tell.

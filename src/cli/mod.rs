@@ -4,10 +4,14 @@
 //! Results go to stdout and files, everything else to stderr. Exit codes: 0 for success, 2 for anything the user can
 //! mend, 130 for a sweep that was interrupted. A broken pipe is not an error.
 
+mod catalog;
 mod console;
 mod plan;
+mod policies;
 mod run;
+mod scenario;
 mod sweep;
+mod trace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +19,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::cache::Registry;
-use crate::error::Result;
+use crate::catalogue::view::Table;
+use crate::error::{Error, Result};
 
 /// Latency and memory of mixture-of-experts serving, for every deployment configuration, before you buy.
 #[derive(Debug, Parser)]
@@ -33,6 +38,15 @@ enum Command {
     Sweep(sweep::SweepArgs),
     /// Show what a scenario resolves to: every setting with its origin, and the memory it needs.
     Plan(plan::PlanArgs),
+    /// Read, describe and convert routing traces.
+    #[command(subcommand)]
+    Trace(trace::TraceCommand),
+    /// Look up models, hardware, quantisation schemes and engines.
+    Catalog(catalog::CatalogArgs),
+    /// Look up what a scenario may say.
+    Scenario(scenario::ScenarioCommandArgs),
+    /// List the cache policies.
+    Policies(policies::PoliciesArgs),
 }
 
 /// A scenario and its overrides.
@@ -60,6 +74,10 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Run(args) => run::run(args, registry),
         Command::Sweep(args) => sweep::run(args, registry),
         Command::Plan(args) => plan::run(args, registry),
+        Command::Trace(command) => trace::run(command),
+        Command::Catalog(args) => catalog::run(args),
+        Command::Scenario(args) => scenario::run(args),
+        Command::Policies(args) => policies::run(args, &registry),
     };
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
@@ -75,4 +93,16 @@ pub fn main(registry: Registry) -> ExitCode {
 fn show(text: &str) -> Result<Ended> {
     console::out(text)?;
     Ok(Ended::Well)
+}
+
+/// A table to stdout.
+fn show_table(table: Table) -> Result<Ended> {
+    console::table(table)?;
+    Ok(Ended::Well)
+}
+
+/// A value to stdout as indented JSON.
+fn json(value: &impl serde::Serialize) -> Result<Ended> {
+    let text = serde_json::to_string_pretty(value).map_err(|cause| Error::new(cause.to_string()))?;
+    show(&format!("{text}\n"))
 }

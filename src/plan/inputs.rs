@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::cache::{Future, Grouping, Registry};
 use crate::error::Result;
 use crate::model::ModelSpec;
+use crate::model::gguf::{self, GgufModel};
 use crate::trace::{self, Pass, PassOptions, Trace, passes};
 
 /// A value that is made at most once, whoever asks first.
@@ -52,6 +53,7 @@ pub struct Inputs {
     futures: Shelf<(PassKey, bool), Future>,
     profiles: Shelf<PathBuf, Vec<u64>>,
     models: Shelf<PathBuf, ModelSpec>,
+    ggufs: Shelf<PathBuf, GgufModel>,
 }
 
 impl Inputs {
@@ -71,6 +73,14 @@ impl Inputs {
     /// What `make` says.
     pub fn model(&self, key: &Path, make: impl FnOnce() -> Result<ModelSpec>) -> Result<Arc<ModelSpec>> {
         self.models.get(key.to_owned(), make)
+    }
+
+    /// What the header of a GGUF file says.
+    ///
+    /// # Errors
+    /// As [`gguf::import`].
+    pub fn gguf(&self, path: &Path) -> Result<Arc<GgufModel>> {
+        self.ggufs.get(path.to_owned(), || gguf::import(path))
     }
 
     /// The trace in a file.
@@ -112,7 +122,8 @@ impl Inputs {
     /// What decides the results beside the scenario: the content of every trace and model that was loaded.
     pub fn fingerprint(&self) -> String {
         let traces = self.traces.made().iter().map(|trace| trace.fingerprint()).collect::<Vec<_>>();
-        let models = self.models.made().iter().map(|model| format!("{model:?}")).collect::<Vec<_>>();
+        let mut models = self.models.made().iter().map(|model| format!("{model:?}")).collect::<Vec<_>>();
+        models.extend(self.ggufs.made().iter().map(|file| format!("{file:?}")));
         format!("{} {:08x}", traces.join(" "), crc32fast::hash(models.join(" ").as_bytes()))
     }
 

@@ -68,7 +68,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// Pads columns to their widest cell; the first `left` and the last align left, the others right.
-fn aligned(lines: &[Vec<String>], left: usize) -> String {
+pub(super) fn aligned(lines: &[Vec<String>], left: usize) -> String {
     let columns = lines.first().map_or(0, Vec::len);
     let widths: Vec<usize> = (0..columns)
         .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))

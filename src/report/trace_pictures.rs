@@ -68,7 +68,7 @@ pub fn heat_map(title: &str, counts: &[u64], layers: usize, experts: usize) -> R
         title: title.to_owned(),
         subtitle: described(counts, layers, experts),
         x_label: "expert".to_owned(),
-        y_label: "MoE layer".to_owned(),
+        y_label: "MoE layer, counted from 0".to_owned(),
         value_label: "selections relative to a uniform router".to_owned(),
         note: format!("Colours end at {HEAT_MAX} times the uniform share."),
         columns: experts,

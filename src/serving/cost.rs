@@ -144,7 +144,7 @@ impl PassCosts {
             params.routed_experts = 0;
             open.weight_bytes += *size;
             open.params += params.total();
-            open.layers.push(layer.clone());
+            open.layers.push(*layer);
             if layer.moe().is_some() {
                 let known = stretches.iter().position(|stretch| *stretch == open);
                 stretch_of_layer.push(known.unwrap_or(stretches.len()));

@@ -25,6 +25,8 @@ pub(super) struct LayerEvent {
     pub(super) awaited: usize,
     /// Launches that have not computed yet.
     pub(super) computing: usize,
+    /// Number of the next event.
+    number: u64,
     /// Where each expert of the event stands: its place in `resident` or in `missing`.
     place: Vec<u32>,
 }
@@ -45,17 +47,16 @@ impl LayerEvent {
         Self { place: vec![0; experts as usize], ..Self::default() }
     }
 
-    /// Puts the selections of `pass` in `layer` to the cache, as event number `event`.
+    /// Puts the selections of `pass` in `layer` to the cache, as the next event.
     pub(super) fn ask<I: ExpertNumber, P: Policy>(
         &mut self,
         cache: &mut ExpertCache<P>,
         routing: &Routing<'_, I>,
         pass: &Pass,
         layer: u32,
-        event: &mut u64,
         counts: &mut AccessCounts,
-        size: u64,
     ) {
+        let size = cache.shape().sizes[layer as usize];
         self.resident.clear();
         self.missing.clear();
         counts.events += 1;
@@ -71,18 +72,18 @@ impl LayerEvent {
                 let expert: u32 = routing.ids[slot].into();
                 let weight = routing.weights.map_or(0, |weights| weights[slot]);
                 let next_event = routing.future.map_or(NEVER, |future| future.next_event(slot, layer));
-                let found = cache.select(layer, expert, &Access { event: *event, next_event, weight });
+                let found = cache.select(layer, expert, &Access { event: self.number, next_event, weight });
                 tally(counts, found, size, weight);
                 self.place(expert, found);
                 if routing.grouping == Grouping::Access {
                     cache.end_event(layer);
                     cache.begin_event();
-                    *event += 1;
+                    self.number += 1;
                 }
             }
         }
         cache.end_event(layer);
-        *event += u64::from(routing.grouping == Grouping::Layer);
+        self.number += u64::from(routing.grouping == Grouping::Layer);
         self.awaited = self.missing.len();
         self.computing = 0;
     }

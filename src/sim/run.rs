@@ -58,7 +58,6 @@ struct Simulation<'a, I> {
     pass_began: SimTime,
     layer: u32,
     event: LayerEvent,
-    event_number: u64,
     resident_done: bool,
     stretch_costs: Vec<StretchCost>,
     decode_before: (u64, u64),
@@ -92,7 +91,6 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             pass_began: SimTime::ZERO,
             layer: 0,
             event: LayerEvent::new(header.experts),
-            event_number: 0,
             resident_done: false,
             stretch_costs: Vec::new(),
             decode_before: (0, 0),
@@ -168,17 +166,8 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
 
     fn route(&mut self) {
         let pass = self.current_pass();
-        let size = self.plan.costs.experts().bytes(self.layer).get();
         let counts = self.books.counts(pass.phase);
-        self.event.ask(
-            &mut self.cache,
-            &self.routing,
-            pass,
-            self.layer,
-            &mut self.event_number,
-            counts,
-            size,
-        );
+        self.event.ask(&mut self.cache, &self.routing, pass, self.layer, counts);
         self.resident_done = false;
         if self.plan.machine.overlap == Overlap::WithinLayer {
             self.fetch_missing();

@@ -211,7 +211,7 @@ impl Gather {
                 .map_err(|error| Error::at(place(), error.to_string()))?;
         }
         let recorded_residency = self.with_residency.then_some(table.residency);
-        Ok(Imported { trace: builder.finish()?, recorded_residency })
+        Ok(Imported { recorded_residency, ..builder.finish()?.into() })
     }
 
     fn shape(&mut self, header: &mut TraceHeader, experts: Known, top_k: Known) {

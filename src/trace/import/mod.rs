@@ -65,6 +65,8 @@ pub struct Imported {
     /// For each id slot what the engine that recorded the trace says about residency when it was looked up: 1 = was in
     /// memory, 0 = was not, [`RESIDENCY_UNKNOWN`]. `None` where the format has no such column.
     pub recorded_residency: Option<Vec<u8>>,
+    /// Name of the format that the file was read in, as `--from` takes it.
+    pub format: &'static str,
 }
 
 impl Imported {
@@ -76,9 +78,12 @@ impl Imported {
 
 impl From<Trace> for Imported {
     fn from(trace: Trace) -> Self {
-        Self { trace, recorded_residency: None }
+        Self { trace, recorded_residency: None, format: MOETRACE }
     }
 }
+
+/// Name of the format that [`FORMATS`] does not list, since its files are mapped rather than imported.
+pub const MOETRACE: &str = "moetrace";
 
 /// One format that can be read.
 #[derive(Debug)]
@@ -89,6 +94,12 @@ pub struct Format {
     pub summary: &'static str,
     detect: fn(&Source) -> bool,
     read: fn(&Source, &ImportOptions) -> Result<Imported>,
+}
+
+impl Format {
+    fn import(&self, source: &Source, options: &ImportOptions) -> Result<Imported> {
+        Ok(Imported { format: self.name, ..(self.read)(source, options)? })
+    }
 }
 
 /// All formats, in the order in which they are tried.
@@ -169,14 +180,14 @@ pub fn open(path: &Path) -> Result<Trace> {
 /// Not readable, a Git-LFS pointer, of no known format, or wrong in itself: then with the line.
 pub fn read(path: &Path, options: &ImportOptions) -> Result<Imported> {
     let mut imported = match options.format.as_deref() {
-        Some("moetrace") => open_moetrace(path)?.into(),
+        Some(MOETRACE) => open_moetrace(path)?.into(),
         Some(name) => {
             let known = FORMATS.iter().map(|format| format.name);
             let Some(format) = FORMATS.iter().find(|format| format.name == name) else {
                 return Err(Error::new(format!("unknown trace format {name:?}"))
-                    .nearest(name, std::iter::once("moetrace").chain(known)));
+                    .nearest(name, std::iter::once(MOETRACE).chain(known)));
             };
-            (format.read)(&Source::open(path)?, options)?
+            format.import(&Source::open(path)?, options)?
         }
         None if is_moetrace(&source::first_bytes(path)?) => open_moetrace(path)?.into(),
         None => {
@@ -184,9 +195,9 @@ pub fn read(path: &Path, options: &ImportOptions) -> Result<Imported> {
             let Some(format) = FORMATS.iter().find(|format| (format.detect)(&source)) else {
                 let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
                 return Err(Error::at(source.place(), "is not a routing trace in a known format")
-                    .expected(format!("one of moetrace, {}", names.join(", "))));
+                    .expected(format!("one of {MOETRACE}, {}", names.join(", "))));
             };
-            (format.read)(&source, options)?
+            format.import(&source, options)?
         }
     };
     amend(&mut imported.trace, options, path)?;

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::Trace;
 pub use distance::{DistanceCounter, ReuseDistances};
-pub use info::TraceInfo;
+pub use info::{CategoryInfo, TraceInfo};
 pub use next_token::NextTokenReuse;
 pub use popularity::Popularity;
 use popularity::Skew;

@@ -1,10 +1,10 @@
 //! The traces that ship with the program, as specifications: `traces/` holds what they generate and nothing else.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{SyntheticSpec, generate};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::trace::{Compression, write_file};
 
 const ROWS: &str = include_str!("shipped.toml");
@@ -17,15 +17,19 @@ pub fn all() -> Vec<(&'static str, SyntheticSpec)> {
     stems.filter_map(|stem| specs.remove(stem).map(|spec| (stem, spec))).collect()
 }
 
-/// Generates every shipped trace and writes it into a folder, which must exist, over what is there. Uncompressed, so
-/// that the bytes depend on nothing but this crate.
+/// Generates every shipped trace and writes it into a folder, made where it is missing, over what is there. Uncompressed,
+/// so that the bytes depend on nothing but this crate. Returns the files in the order of [`all`].
 ///
 /// # Errors
 /// Where the folder cannot be written.
-pub fn write_into(folder: &Path) -> Result<()> {
-    all().iter().try_for_each(|(stem, spec)| {
-        write_file(&generate(spec)?, Compression::None, &folder.join(format!("{stem}.moetrace")))
-    })
+pub fn write_into(folder: &Path) -> Result<Vec<PathBuf>> {
+    std::fs::create_dir_all(folder).map_err(|cause| Error::io(folder, "create the folder", &cause))?;
+    let write = |(stem, spec): &(&str, SyntheticSpec)| {
+        let path = folder.join(format!("{stem}.moetrace"));
+        write_file(&generate(spec)?, Compression::None, &path)?;
+        Ok(path)
+    };
+    all().iter().map(write).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,145 @@
+//! The model and how its weights are stored: bytes of every part of every layer.
+
+mod from_gguf;
+mod from_scheme;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Inputs;
+use super::resolve::Resolver;
+use crate::catalogue::{ModelRow, QuantScheme};
+use crate::error::Error;
+use crate::model::{ComponentBytes, DTYPES, Dtype, ModelSpec, hf};
+use crate::serving::WeightSizes;
+use crate::units::Bytes;
+
+/// A model with the sizes of its weights.
+#[derive(Clone, Debug)]
+pub(in crate::plan) struct ModelPlan {
+    pub(in crate::plan) spec: Arc<ModelSpec>,
+    /// Name of the quantisation.
+    pub(in crate::plan) quant: String,
+    /// Each layer by part, routed experts left out.
+    pub(in crate::plan) layers: Vec<ComponentBytes>,
+    /// One routed expert, by MoE layer.
+    pub(in crate::plan) experts: Vec<Bytes>,
+    /// Embeddings, output projection and last norm.
+    pub(in crate::plan) outside: ComponentBytes,
+    /// Type of the KV cache.
+    pub(in crate::plan) kv: Dtype,
+}
+
+impl ModelPlan {
+    /// All routed experts together.
+    pub(in crate::plan) fn experts_total(&self) -> Bytes {
+        let per_layer = u64::from(self.spec.experts());
+        self.experts.iter().map(|expert| expert.times(per_layer)).sum()
+    }
+
+    /// What passes read.
+    pub(in crate::plan) fn sizes(&self) -> WeightSizes {
+        let logits = if self.spec.tied_embeddings { self.outside.embeddings } else { self.outside.lm_head };
+        WeightSizes {
+            layers: self.layers.iter().map(ComponentBytes::total).collect(),
+            experts: self.experts.clone(),
+            logits,
+        }
+    }
+
+    /// Everything but the routed experts, by part.
+    pub(in crate::plan) fn resident(&self) -> ComponentBytes {
+        let mut all = self.outside;
+        for layer in &self.layers {
+            all += *layer;
+        }
+        all
+    }
+}
+
+/// Types of the components where the user overrides the scheme's.
+#[derive(Clone, Copy, Debug, Default)]
+struct Overrides {
+    embeddings: Option<Dtype>,
+    lm_head: Option<Dtype>,
+    attention: Option<Dtype>,
+    router: Option<Dtype>,
+    shared_experts: Option<Dtype>,
+    dense_ffn: Option<Dtype>,
+    experts: Option<Dtype>,
+    kv: Option<Dtype>,
+}
+
+pub(in crate::plan) fn resolve(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<ModelPlan> {
+    let overrides = overrides(resolver);
+    let scheme_name = resolver.scenario().quant.scheme.clone();
+    if let Some(path) = resolver.scenario().model.gguf.clone() {
+        return from_gguf::resolve(resolver, inputs, &path, &overrides);
+    }
+    let spec = spec(resolver, inputs);
+    let scheme = match &scheme_name {
+        Some(name) => {
+            let scheme = resolver.row::<QuantScheme>("quant.scheme", name);
+            resolver.given("quant.scheme", name);
+            scheme
+        }
+        None => {
+            resolver.note("quant.scheme", "bf16", "default: unquantised 16-bit weights");
+            resolver.row::<QuantScheme>("quant.scheme", "bf16")
+        }
+    };
+    let (spec, scheme) = (spec?, scheme?);
+    let kv = overrides.kv.unwrap_or(scheme.kv.value);
+    if overrides.kv.is_none() {
+        resolver.note("quant.kv", kv.name, format!("quantisation scheme {}", scheme.id));
+    }
+    Some(from_scheme::sizes(spec, scheme, &overrides, kv))
+}
+
+fn spec(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<Arc<ModelSpec>> {
+    let section = &resolver.scenario().model;
+    if let Some(path) = &section.config {
+        resolver.given("model.config", path.display());
+        let spec = inputs.model(path, || {
+            let text = std::fs::read_to_string(path).map_err(|cause| Error::io(path, "read", &cause))?;
+            hf::import(&text, path)
+        });
+        return spec.map_err(|error| resolver.push(error)).ok();
+    }
+    let Some(name) = &section.name else {
+        resolver.refuse("model", |place| {
+            Error::at(place, "model.name is missing")
+                .expected("a model of the catalogue, or model.config or model.gguf")
+        });
+        return None;
+    };
+    resolver.given("model.name", name);
+    let row = resolver.row::<ModelRow>("model.name", name)?;
+    inputs.model(Path::new(&row.id), || Ok(row.spec.clone())).map_err(|error| resolver.push(error)).ok()
+}
+
+fn overrides(resolver: &mut Resolver<'_>) -> Overrides {
+    let section = &resolver.scenario().quant;
+    let mut dtype = |key: &str, name: &Option<String>| {
+        let name = name.as_ref()?;
+        resolver.given(key, name);
+        let found = Dtype::by_name(name);
+        if found.is_none() {
+            resolver.refuse(key, |place| {
+                let known = DTYPES.iter().map(|dtype| dtype.name);
+                Error::at(place, format!("unknown storage type {name:?}")).nearest(name, known)
+            });
+        }
+        found
+    };
+    Overrides {
+        embeddings: dtype("quant.embeddings", &section.embeddings),
+        lm_head: dtype("quant.lm_head", &section.lm_head),
+        attention: dtype("quant.attention", &section.attention),
+        router: dtype("quant.router", &section.router),
+        shared_experts: dtype("quant.shared_experts", &section.shared_experts),
+        dense_ffn: dtype("quant.dense_ffn", &section.dense_ffn),
+        experts: dtype("quant.experts", &section.experts),
+        kv: dtype("quant.kv", &section.kv),
+    }
+}
