@@ -107,7 +107,7 @@ fn simulations(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("simulate");
     group.throughput(Throughput::Elements(plan.workload.trace.tokens() * header.slots_per_token() as u64));
     group.bench_function("gpt-oss-120b, lru, 30 %", |bencher| {
-        bencher.iter(|| black_box(simulate(&plan).unwrap()))
+        bencher.iter(|| black_box(simulate(&plan).unwrap()));
     });
     group.finish();
 }

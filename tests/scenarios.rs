@@ -1,5 +1,8 @@
 //! Every scenario that ships loads and plans at every point, and its first and last points run.
 
+// The lint's exemption for tests does not reach the functions that tests share.
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
