@@ -1,7 +1,7 @@
 //! The catalogue as a person reads it: one table for each kind, and everything known about one row.
 //!
 //! Numbers leave here as text with units; a program that computes reads the rows themselves. A new kind implements
-//! [`Entry`] and gets one line in [`SECTIONS`].
+//! [`Entry`] and gets one line in `SECTIONS`.
 
 use serde::Serialize;
 

@@ -1,13 +1,12 @@
 //! The machine as the engine uses it: achieved rates and overheads.
 
-use super::LinkPlan;
 use super::resolve::Resolver;
+use super::{LinkPlan, Overlap};
 use crate::catalogue::{self, Cpu, EngineProfile, Gpu, Storage};
 use crate::error::Error;
 use crate::memory::Tier;
 use crate::scenario::ExpertHome;
 use crate::serving::{GpuRates, Overheads};
-use crate::sim::Overlap;
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
 /// Host memory where the scenario does not say: a common size of a desktop.

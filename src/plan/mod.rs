@@ -1,6 +1,6 @@
 //! What will run: a scenario's point with every name looked up, every default made visible, and every byte booked.
 //!
-//! [`plan`] turns one [`PointScenario`](crate::scenario::PointScenario) into a [`Plan`], which the simulator takes as it
+//! [`plan`] turns one [`PointScenario`] into a [`Plan`], which the simulator takes as it
 //! is. What the user wrote wrongly is an error that points into the file; a configuration that is merely too large is a
 //! plan with [`Plan::problems`], since "it does not fit" is an answer. [`Inputs`] holds what points share, loaded once.
 
@@ -16,7 +16,7 @@ mod types;
 mod workload;
 
 pub use inputs::Inputs;
-pub use types::{CachePlan, LinkPlan, Machine, Plan, Setting, WorkloadPlan};
+pub use types::{CachePlan, LinkPlan, Machine, Overlap, Plan, Setting, WorkloadPlan};
 
 use crate::error::Result;
 use crate::memory::Tier;

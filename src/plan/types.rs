@@ -6,7 +6,6 @@ use crate::cache::{CacheShape, ExpertCache, Future, Grouping, Policy, PolicyInpu
 use crate::memory::Ledger;
 use crate::metrics::ConfigLabels;
 use crate::serving::PassCosts;
-use crate::sim::Overlap;
 use crate::trace::{Pass, Trace};
 use crate::units::{Bandwidth, SimDuration};
 
@@ -49,6 +48,15 @@ pub struct LinkPlan {
     pub bandwidth: Bandwidth,
     /// Fixed time of each transfer.
     pub latency: SimDuration,
+}
+
+/// What the engine lets run side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlap {
+    /// Synchronous copies.
+    None,
+    /// Copies run beside the GPU work of their own layer.
+    WithinLayer,
 }
 
 /// Devices and links beside the GPU stream.

@@ -5,7 +5,7 @@
 //! expert cache. Resident experts compute at once. Missing ones are fetched, from NVMe through host memory or from host
 //! memory directly, and compute when they have arrived. The layer ends when all of its experts have computed.
 //!
-//! `overlap` decides what runs side by side:
+//! [`Overlap`](crate::plan::Overlap) decides what runs side by side:
 //!
 //! - `None`: copies are synchronous. They begin when the resident experts have computed, and all missing experts compute
 //!   in one launch when the last has arrived.
@@ -19,12 +19,3 @@ mod layer;
 mod run;
 
 pub use run::simulate;
-
-/// What the engine lets run side by side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Overlap {
-    /// Synchronous copies.
-    None,
-    /// Copies run beside the GPU work of their own layer.
-    WithinLayer,
-}

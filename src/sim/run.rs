@@ -1,6 +1,5 @@
 //! The run itself: devices, the pass and layer being served, and what each event does.
 
-use super::Overlap;
 use super::books::Books;
 use super::event::Happening;
 use super::layer::{LayerEvent, Routing};
@@ -8,7 +7,7 @@ use crate::cache::{ExpertCache, Policy};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::metrics::Summary;
-use crate::plan::{LinkPlan, Plan};
+use crate::plan::{LinkPlan, Overlap, Plan};
 use crate::resource::{Link, SerialDevice};
 use crate::serving::{PassCosts, StretchCost};
 use crate::trace::{ExpertNumber, Ids, Pass};

@@ -1,5 +1,8 @@
 //! What several test files need.
 
+// A test that is skipped must say so.
+#![allow(clippy::print_stderr)]
+
 use std::path::PathBuf;
 
 /// The folder of real traces, configurations and measurements, where it stands beside the repository; the variable

@@ -1,0 +1,88 @@
+//! Worked streams: what each policy keeps, small enough to follow by hand. The laws that all policies share are in
+//! `cache::conformance`.
+
+// The lint's exemption for tests does not reach the functions that tests share.
+#![allow(clippy::unwrap_used)]
+
+use moesim::cache::{Access, CacheShape, ExpertCache, Lookup, NEVER, PolicyInput, Registry, Scope};
+
+/// Policy, slots, the experts asked for one after another, and what became of each: `+` a hit, `.` a miss.
+///
+/// The profile of `static` has A hottest, then B, and so on. The expert just asked for is never the victim.
+const STREAMS: &[(&str, u64, &str, &str)] = &[
+    // C takes the place of B, which was used before A.
+    ("lru", 2, "A B A C A B", "..+.+."),
+    // A cycle one longer than the cache: the next expert is always the one just evicted.
+    ("lru", 2, "A B C A B C", "......"),
+    // C takes the place of A, which came first, though it was used last.
+    ("fifo", 2, "A B A C A B", "..+..."),
+    // B and C are remembered after their eviction: with two uses each they draw level with A, used longest ago.
+    ("lfu", 2, "A A B C B C B C", ".+....++"),
+    // A stays whatever comes, the colder of the others goes.
+    ("static", 2, "A B C B A", "....+"),
+    // When C comes, B is needed later than A.
+    ("belady", 2, "A B C A B", "...+."),
+];
+
+/// Policies that draw have no stream to follow.
+const DRAWING: [&str; 1] = ["random"];
+
+const EXPERTS: u32 = 4;
+
+fn experts(stream: &str) -> Vec<u32> {
+    stream.bytes().filter(u8::is_ascii_uppercase).map(|letter| u32::from(letter - b'A')).collect()
+}
+
+/// One layer, one expert for each event.
+fn outcome(policy: &str, slots: u64, stream: &str) -> String {
+    let registry = Registry::default();
+    let row = registry.find(policy).unwrap_or_else(|| panic!("no policy {policy:?} in the registry"));
+    let stream = experts(stream);
+    let next_use = |from: usize, expert: u32| {
+        let found = stream.iter().skip(from).position(|next| *next == expert);
+        found.filter(|_| row.needs.future).map_or(NEVER, |ahead| (from + ahead) as u64)
+    };
+    let first_events: Vec<u64> = (0..EXPERTS).map(|expert| next_use(0, expert)).collect();
+    let profile: Vec<u64> = (0..u64::from(EXPERTS)).rev().collect();
+    let shape = CacheShape {
+        layers: 1,
+        experts: EXPERTS,
+        sizes: vec![1],
+        scope: Scope::Global,
+        pool_capacity: vec![slots],
+        pinned: Vec::new(),
+    };
+    let mut cache = ExpertCache::new(shape, |pool| {
+        (row.build)(&PolicyInput {
+            pool,
+            objects: EXPERTS,
+            experts: EXPERTS,
+            seed: 0,
+            profile: &profile,
+            first_events: &first_events,
+        })
+    });
+    let mut ask = |(event, expert): (usize, &u32)| {
+        cache.begin_event();
+        let next_event = next_use(event + 1, *expert);
+        let found = cache.select(0, *expert, &Access { event: event as u64, next_event, weight: 0 });
+        cache.end_event(0);
+        if found == Lookup::Hit { '+' } else { '.' }
+    };
+    stream.iter().enumerate().map(&mut ask).collect()
+}
+
+#[test]
+fn every_policy_keeps_what_it_should() {
+    for (policy, slots, stream, expect) in STREAMS {
+        assert_eq!(outcome(policy, *slots, stream), *expect, "{policy} with {slots} slots: {stream}");
+    }
+}
+
+#[test]
+fn every_policy_has_a_stream() {
+    for row in Registry::default().rows() {
+        let shown = STREAMS.iter().any(|(policy, ..)| *policy == row.name);
+        assert!(shown || DRAWING.contains(&row.name.as_str()), "{} has no worked stream", row.name);
+    }
+}

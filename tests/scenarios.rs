@@ -1,0 +1,92 @@
+//! Every scenario that ships loads and plans at every point, and its first and last points run.
+
+// The lint's exemption for tests does not reach the functions that tests share.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use moesim::metrics::{Outcome, Row};
+use moesim::plan::Inputs;
+use moesim::scenario::{Scenario, ScenarioFile};
+use moesim::sweep::{check, run_point};
+
+fn shipped() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn load(path: &Path) -> (ScenarioFile, Inputs) {
+    let scenario = Scenario::load(path, &[]).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    (scenario, Inputs::default())
+}
+
+/// What holds for a row of any scenario, whatever it measures.
+fn check_laws(row: &Row) {
+    let place = format!("{} point {}", row.config.trace, row.index);
+    let summary = match &row.outcome {
+        Outcome::CannotRun(reasons) => {
+            let short = row.tiers.iter().any(|tier| tier.needed_bytes > tier.capacity_bytes);
+            assert!(short && !reasons.is_empty(), "{place}: {reasons:?}");
+            return;
+        }
+        Outcome::Done(summary) => summary,
+    };
+    for (count, time) in [(&summary.prefill, &summary.prefill_time), (&summary.decode, &summary.decode_time)]
+    {
+        assert_eq!(count.hits + count.misses, count.lookups, "{place}");
+        assert_eq!(time.total_ns() > 0, count.tokens > 0, "{place}");
+    }
+    let phases = summary.prefill_time.total_ns() + summary.decode_time.total_ns();
+    assert_eq!(phases, summary.span_ns, "{place}: the phases fill the run");
+    for link in &summary.links {
+        assert_eq!(link.busy_ns + link.idle_ns, summary.span_ns, "{place}: {}", link.name);
+    }
+    let tokens: u64 = summary.sequences.iter().map(|sequence| sequence.decode_tokens).sum();
+    assert_eq!(tokens, summary.decode.tokens, "{place}");
+    assert!(tokens > 0, "{place}: nothing was decoded");
+}
+
+#[test]
+fn every_scenario_plans_at_every_point() {
+    let files = shipped();
+    assert!(files.len() >= 7, "{files:?}");
+    for path in files {
+        let (scenario, inputs) = load(&path);
+        check(&scenario, &inputs).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
+
+#[test]
+fn the_first_and_the_last_point_run() {
+    for path in shipped() {
+        let (scenario, inputs) = load(&path);
+        for index in [0, scenario.len() - 1] {
+            let row = run_point(&scenario, index, &inputs)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            check_laws(&row);
+        }
+    }
+}
+
+#[test]
+fn every_scenario_opens_with_its_question_and_is_named_after_its_file() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for path in shipped() {
+        let text = fs::read_to_string(&path).unwrap();
+        let head: Vec<&str> = text.lines().take_while(|line| line.starts_with('#')).collect();
+        let head = head.join(" ");
+        assert!(head.contains('?') && head.contains("Look at:"), "{}: {head}", path.display());
+        let (scenario, _) = load(&path);
+        let stem = path.file_stem().unwrap().to_string_lossy();
+        assert_eq!(scenario.text("name"), Some(&*stem));
+        assert!(scenario.text("description").is_some() && scenario.text("output.title").is_some(), "{stem}");
+        assert!(readme.contains(&format!("`{stem}`")), "README.md does not list {stem}");
+    }
+}
