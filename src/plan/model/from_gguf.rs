@@ -40,7 +40,7 @@ pub(super) fn resolve(
                 .hint("the file says how its weights are stored")
         });
     }
-    let file = inputs.gguf(path).map_err(|error| resolver.push(error)).ok()?;
+    let file = inputs.gguf(path).map_err(|error| resolver.refuse_file("model.gguf", error)).ok()?;
     if let Some(first) = file.missing.first() {
         let (place, count) = (resolver.place("model.gguf"), file.missing.len());
         let found =

@@ -104,7 +104,7 @@ fn spec(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<Arc<ModelSpec>> 
             let text = std::fs::read_to_string(path).map_err(|cause| Error::io(path, "read", &cause))?;
             hf::import(&text, path)
         });
-        return spec.map_err(|error| resolver.push(error)).ok();
+        return spec.map_err(|error| resolver.refuse_file("model.config", error)).ok();
     }
     let Some(name) = &section.name else {
         resolver.refuse("model", |place| {
