@@ -1,9 +1,10 @@
 //! The embedded catalogue: every number sourced, names unambiguous, laws between figures, and agreement with real files.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr)] // Helpers of tests count as tests.
+#![allow(clippy::unwrap_used)] // Helpers of tests count as tests.
+
+mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use moesim::catalogue::{
     Cpu, EngineProfile, Entry, Fidelity, Gpu, QuantScheme, Ratio, Sourced, Storage, view,
@@ -13,13 +14,7 @@ use moesim::units::{Bandwidth, Bytes, FlopRate};
 
 /// A file of the shared data, where it is at hand.
 fn shared(path: &str) -> Option<String> {
-    let folder = std::env::var_os("MOESIM_SHARED")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    if !folder.is_dir() {
-        eprintln!("skipped: ../shared is not here");
-        return None;
-    }
-    Some(std::fs::read_to_string(folder.join(path)).expect("shared data"))
+    Some(std::fs::read_to_string(common::shared("catalogue")?.join(path)).expect("shared data"))
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Real `config.json` files, where they are at hand: each imports or names what is not modelled.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
-#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+
+mod common;
 
 use std::path::{Path, PathBuf};
 
@@ -9,13 +10,7 @@ use moesim::catalogue::models;
 use moesim::model::{ModelSpec, hf};
 
 fn shared_models() -> Option<PathBuf> {
-    let near = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let root = std::env::var_os("MOESIM_SHARED").map_or(near, PathBuf::from);
-    let models = root.join("models");
-    if !models.is_dir() {
-        eprintln!("skipped: ../shared is not here");
-    }
-    models.is_dir().then_some(models)
+    Some(common::shared("model_files")?.join("models"))
 }
 
 fn config_files(folder: &Path) -> Vec<PathBuf> {

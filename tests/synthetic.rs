@@ -1,8 +1,10 @@
 //! The synthetic router: its laws, its golden trace, its fit to real traces, and the traces that ship with it.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+mod common;
+
+use std::path::Path;
 
 use moesim::trace::stats::{Popularity, TraceStats, compute};
 use moesim::trace::synthetic::{SyntheticSpec, fit, generate, shipped};
@@ -205,12 +207,7 @@ fn shipped_traces_are_what_the_router_generates() {
 
 /// The sequences of real trace files as one trace, where they are at hand.
 fn real(files: &[&str], split: &[u64]) -> Option<Trace> {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("MOESIM_SHARED").map_or_else(beside, PathBuf::from).join("traces");
-    if !folder.is_dir() {
-        eprintln!("skipped: ../shared is not here");
-        return None;
-    }
+    let folder = common::shared("synthetic")?.join("traces");
     let options = ImportOptions { split: split.to_vec(), ..ImportOptions::default() };
     let traces: Vec<Trace> =
         files.iter().map(|file| import::read(&folder.join(file), &options).unwrap().trace).collect();

@@ -1,22 +1,17 @@
 //! Importers, on real files where they are at hand: shapes, counts, and what engines recorded.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a failed helper is a failed test")]
+#![allow(clippy::unwrap_used, reason = "a failed helper is a failed test")]
+
+mod common;
 
 use std::path::{Path, PathBuf};
 
 use moesim::trace::{ImportOptions, Imported, Trace, import};
 use moesim::units::LayerIndex;
 
-/// The folder of real traces, or `None` with a remark where it is not here.
+/// A real trace, where it is at hand.
 fn shared(file: &str) -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("MOESIM_SHARED").map_or_else(beside, PathBuf::from);
-    let path = folder.join("traces").join(file);
-    if !path.exists() {
-        eprintln!("skipped: ../shared is not here");
-        return None;
-    }
-    Some(path)
+    Some(common::shared("trace_import_real")?.join("traces").join(file))
 }
 
 fn read(path: &Path) -> Imported {

@@ -1,6 +1,8 @@
 //! Trace statistics against independent tools and real traces.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used)]
+
+mod common;
 
 use std::path::PathBuf;
 
@@ -9,15 +11,7 @@ use moesim::trace::{ImportOptions, import};
 
 /// Real traces and reference counts, where they are; they are not part of the repository.
 fn shared() -> Option<PathBuf> {
-    let folder = match std::env::var_os("MOESIM_SHARED") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-    };
-    if !folder.is_dir() {
-        eprintln!("skipped: ../shared is not here");
-        return None;
-    }
-    Some(folder)
+    common::shared("trace_stats")
 }
 
 /// An LRU cache of `C` slots misses exactly the uses whose reuse distance is `C` or more, so the distances must give

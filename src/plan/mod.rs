@@ -60,7 +60,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
             gpu: machine.gpu.id.clone(),
             engine: machine.engine.id.clone(),
             backing: booked.home.spelling().to_owned(),
-            policy: cache.plan.policy.name.clone(),
+            policy: if model.experts.is_empty() { "none".to_owned() } else { cache.plan.policy.name.clone() },
             policy_is_oracle: cache.is_oracle,
             cache_scope: cache.scope_name.to_owned(),
             replay: cache.replay_name.to_owned(),

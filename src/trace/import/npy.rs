@@ -5,11 +5,14 @@
 
 use std::io::{Cursor, Read};
 
-use npyz::npz::NpzArchive;
 use npyz::{NpyFile, Order};
+use zip::ZipArchive;
 
 use super::Source;
 use crate::error::{Error, Result};
+
+/// What numpy adds to an array's name to name its file in an archive.
+const ENDING: &str = ".npy";
 
 /// An array in C order.
 #[derive(Debug)]
@@ -50,8 +53,9 @@ pub(super) fn is_npz(source: &Source) -> bool {
 
 /// The names of the arrays of an archive, in its order; empty where it is none.
 pub(super) fn names(source: &Source) -> Vec<String> {
-    let Ok(archive) = NpzArchive::new(Cursor::new(source.bytes())) else { return Vec::new() };
-    let mut names: Vec<String> = archive.array_names().map(str::to_owned).collect();
+    let Ok(archive) = ZipArchive::new(Cursor::new(source.bytes())) else { return Vec::new() };
+    let array = |name: &str| name.strip_suffix(ENDING).map(str::to_owned);
+    let mut names: Vec<String> = archive.file_names().flatten().filter_map(|name| array(&name)).collect();
     names.sort_unstable();
     names
 }
@@ -71,10 +75,9 @@ pub(super) fn read_npy(source: &Source) -> Result<Array> {
 pub(super) fn read_npz(source: &Source, name: &str) -> Result<Array> {
     let failed =
         |cause: &dyn std::fmt::Display| Error::at(source.place(), format!("array {name:?}: {cause}"));
-    let mut archive = NpzArchive::new(Cursor::new(source.bytes())).map_err(|cause| failed(&cause))?;
-    let file_name = npyz::npz::file_name_from_array_name(name);
+    let mut archive = ZipArchive::new(Cursor::new(source.bytes())).map_err(|cause| failed(&cause))?;
     let mut bytes = Vec::new();
-    let mut entry = archive.zip_archive().by_name(&file_name).map_err(|cause| failed(&cause))?;
+    let mut entry = archive.by_name(&format!("{name}{ENDING}")).map_err(|cause| failed(&cause))?;
     entry.read_to_end(&mut bytes).map_err(|cause| failed(&cause))?;
     parse(source, name, &bytes)
 }
