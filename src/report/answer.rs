@@ -83,10 +83,12 @@ fn nothing_to_answer(rows: &[Row], ran: usize) -> String {
 }
 
 fn described(point: &Ran<'_>, varying: &Varying) -> String {
+    let config = &point.row.config;
+    let cache = format!(" with {} for experts", size(config.cache_capacity_bytes));
     format!(
-        "{} with {} for experts (point {}): TPOT {} (p10 {}, p90 {} over sequences), {} of VRAM in all",
+        "{}{} (point {}): TPOT {} (p10 {}, p90 {} over sequences), {} of VRAM in all",
         varying.label(point.row),
-        size(point.row.config.cache_capacity_bytes),
+        if config.experts_total_bytes > 0 { cache.as_str() } else { "" },
         point.row.index,
         span(point.tpot_ns),
         span(point.summary.tpot_ns.p10),

@@ -24,7 +24,10 @@ pub(super) struct Series<'a> {
 
 /// Axes that set the capacity, and so place a point along its series. Values above the size of all experts resolve to
 /// one capacity, which must not make series of them.
-const CAPACITY_AXES: [&str; 2] = ["cache.capacity", "cache.slots_per_layer"];
+const CAPACITY_AXES: [&str; 3] = ["cache.capacity", "cache.slots_per_layer", "hardware.vram"];
+
+/// Policy of a model that routes nothing, so that there is nothing to cache.
+const NO_POLICY: &str = "none";
 
 /// What varies between the rows of a sweep, apart from policy and capacity.
 pub(super) struct Varying {
@@ -86,15 +89,13 @@ impl Varying {
         self.parts(row).join(", ")
     }
 
-    /// The policy, marked where it is an oracle, and the setting.
+    /// The policy, marked where it is an oracle, and the setting; the model alone where there is neither.
     pub(super) fn label(&self, row: &Row) -> String {
         let oracle = if row.config.policy_is_oracle { " (oracle)" } else { "" };
-        let mut label = format!("{}{oracle}", row.config.policy);
-        for part in self.parts(row) {
-            label.push_str(", ");
-            label.push_str(&part);
-        }
-        label
+        let policy = format!("{}{oracle}", row.config.policy);
+        let policy = (row.config.policy != NO_POLICY).then_some(policy);
+        let parts: Vec<String> = policy.into_iter().chain(self.parts(row)).collect();
+        if parts.is_empty() { row.config.model.clone() } else { parts.join(", ") }
     }
 }
 
