@@ -290,6 +290,34 @@ fn an_entry_is_shown_with_its_sources() {
 }
 
 #[test]
+fn a_model_is_counted_whatever_it_comes_from() {
+    let place = Place::new();
+    let known = place.text("model mixtral-8x7b");
+    // 8 experts of 3 x 4,096 x 14,336 weights in 32 layers, two of them for each token.
+    contains_all(
+        &known,
+        &["32 layers, 32 of them with 8 experts, top-2", "45097.2 M", "11274.3 M", "46702.8 M"],
+    );
+    let json: Value = serde_json::from_str(&place.text("model mixtral-8x7b --json")).unwrap();
+    assert_eq!(json["parameters"], 46_702_792_704_u64);
+    fs::write(
+        place.path("config.json"),
+        r#"{"model_type": "mixtral", "architectures": ["MixtralForCausalLM"], "hidden_size": 4096,
+            "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
+            "num_local_experts": 8, "num_experts_per_tok": 2, "vocab_size": 32000, "tie_word_embeddings": false}"#,
+    )
+    .unwrap();
+    let file: Value = serde_json::from_str(&place.text("model config.json --json")).unwrap();
+    assert_eq!(file["parameters_by_part"], json["parameters_by_part"]);
+    let refused = place.run("model mixtral-8x7c");
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    let message =
+        "no file and no model of the catalogue is called \"mixtral-8x7c\", did you mean \"mixtral-8x7b\"?";
+    assert_eq!(said, format!("error: {message}\n"));
+}
+
+#[test]
 fn every_key_is_explained() {
     let place = Place::new();
     let text = place.text("scenario keys");

@@ -168,6 +168,18 @@ fn one_thing_said_twice_or_not_at_all() {
 }
 
 #[test]
+fn what_names_the_whole_sweep_is_no_axis() {
+    check_sweep(
+        "name = [\"a\", \"b\"]",
+        "x.toml:4:1: name names the sweep as a whole, so it cannot be swept",
+    );
+    check_sweep(
+        "output.folder = [\"a\", \"b\"]",
+        "x.toml:4:8: output.folder names the sweep as a whole, so it cannot be swept",
+    );
+}
+
+#[test]
 fn ranges_and_lists_that_lead_nowhere() {
     let range = |from: &str, to: &str, step: &str| {
         format!("cache.capacity = {{from = \"{from}\", to = \"{to}\", step = \"{step}\"}}")

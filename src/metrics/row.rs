@@ -29,7 +29,8 @@ pub struct ConfigLabels {
     pub cache_capacity_bytes: u64,
     /// All routed experts together.
     pub experts_total_bytes: u64,
-    /// Experts that one token asks for, over all layers: below this an LRU cache hits nothing.
+    /// Bytes of the experts that one token asks for, over all layers. Where they do not fit, an LRU cache finds an expert
+    /// gone before the next token asks for it; with room for all layers but one it hits nothing for certain.
     pub token_working_set_bytes: u64,
     /// Trace file or name.
     pub trace: String,

@@ -54,6 +54,9 @@ pub(super) struct Written {
     pub(super) value: Value,
 }
 
+/// Keys that hold for all points together.
+const NOT_SWEPT: [&str; 4] = ["name", "description", "output.folder", "output.title"];
+
 /// Splits `[sweep]` into axes, in the order in which they are written.
 pub(super) fn split(sweep: toml::Table, spots: &Spots) -> Vec<Written> {
     let mut axes = Vec::new();
@@ -83,6 +86,11 @@ pub(super) fn expand(written: Written, spots: &Spots, found: &mut Found) -> Opti
     let spot = spots.nearest(&path);
     if !keys::is_key(&key) {
         found.push((spot.order, keys::unknown_axis(spot.key.clone(), &key)));
+        return None;
+    }
+    if NOT_SWEPT.iter().any(|fixed| key == *fixed) {
+        let message = format!("{key} names the sweep as a whole, so it cannot be swept");
+        found.push((spot.order, Error::at(spot.key.clone(), message)));
         return None;
     }
     let is_list = value.is_array();
