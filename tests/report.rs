@@ -73,7 +73,11 @@ lru     23552 MiB      -                      -      -  25.2 GiB  cannot run
     let many = sweep(&["lru", "lfu"], &capacities(GIB, 64 * MIB, 100), 24 * GIB);
     let text = report::table(&many);
     assert_eq!(text.lines().count(), 42);
-    assert!(text.ends_with("... and 160 more in results.csv\n"), "{text}");
+    let last = "the fastest policy at each setting and capacity; 160 more points in results.csv\n";
+    assert!(text.ends_with(last), "{text}");
+    let answer = report::answer_text(&many);
+    assert!(answer.starts_with("Fastest that fits: "), "{answer}");
+    assert!(!answer.contains("**"), "{answer}");
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn sweep(args: &SweepArgs, registry: Registry) -> Result<Ended> {
     if args.json {
         console::out(&String::from_utf8_lossy(&report::json(&meta, &rows)?))?;
     } else if !args.quiet {
-        console::out(&report::table(&rows))?;
+        console::out(&format!("{}\n{}", report::table(&rows), report::answer_text(&rows)))?;
     }
     if !args.quiet {
         let rate = count as f64 / seconds.max(1e-9);

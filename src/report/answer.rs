@@ -56,6 +56,11 @@ pub(super) fn answer(rows: &[Row]) -> Vec<String> {
     sentences
 }
 
+/// The answer as plain text for a terminal, one sentence a line.
+pub fn answer_text(rows: &[Row]) -> String {
+    answer(rows).into_iter().map(|sentence| sentence.replace("**", "") + "\n").collect()
+}
+
 /// The fastest point, and the one of least VRAM that is nearly as fast.
 fn fastest_and_smallest(of: &str, points: &[&Ran<'_>], varying: &Varying) -> Vec<String> {
     let Some(fastest) = points.iter().min_by_key(|p| (p.tpot_ns, p.vram_bytes, p.row.index)) else {

@@ -1,13 +1,12 @@
 //! `summary.md`: the answer in words, the best points, what cannot run and why, and the pictures.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::answer::answer;
 use super::format::counted;
 use super::meta::{ReportMeta, axis_value};
 use super::pictures;
-use super::series::Varying;
+use super::series::fastest_of;
 use super::text_table::{RESULT_TITLES, last_part, result_cells};
 use crate::metrics::{Outcome, Row};
 
@@ -69,7 +68,7 @@ fn results(text: &mut String, meta: &ReportMeta, rows: &[Row]) {
     }
     let all = rows.len() <= ROWS_MAX;
     let shown: Vec<&Row> =
-        if all { rows.iter().collect() } else { best(rows).into_iter().take(ROWS_MAX).collect() };
+        if all { rows.iter().collect() } else { fastest_of(rows).into_iter().take(ROWS_MAX).collect() };
     let heading = if all { "All points" } else { "Fastest policy per setting and capacity" };
     let keys = meta.axis_keys(rows);
     let titles: Vec<String> = ["point"]
@@ -94,20 +93,6 @@ fn results(text: &mut String, meta: &ReportMeta, rows: &[Row]) {
     text.push_str(
         "\nTPOT is the mean time per output token of a sequence; p10, p50 and p90 are over sequences.\n",
     );
-}
-
-fn best(rows: &[Row]) -> Vec<&Row> {
-    let varying = Varying::of(rows);
-    let mut best: BTreeMap<(String, u64), &Row> = BTreeMap::new();
-    let rank = |row: &Row| (row.summary().map_or(u64::MAX, |summary| summary.tpot_ns.p50), row.index);
-    for row in rows.iter().filter(|row| !row.config.policy_is_oracle && row.summary().is_some()) {
-        let key = (varying.setting(row), row.config.cache_capacity_bytes);
-        let entry = best.entry(key).or_insert(row);
-        if rank(row) < rank(entry) {
-            *entry = row;
-        }
-    }
-    best.into_values().collect()
 }
 
 /// Points that cannot run, grouped by reason, in the order in which a reason first appears.

@@ -22,6 +22,7 @@ mod text_table;
 pub mod trace_pictures;
 pub mod trace_text;
 
+pub use answer::answer_text;
 pub use csv_table::csv;
 pub use json::{json, parse_json};
 pub use labelled::labelled;

@@ -121,6 +121,21 @@ pub(super) fn series_of(rows: &[Row]) -> Vec<Series<'_>> {
     series
 }
 
+/// The fastest real policy at each setting and capacity, of the rows that ran.
+pub(super) fn fastest_of(rows: &[Row]) -> Vec<&Row> {
+    let varying = Varying::of(rows);
+    let mut best: BTreeMap<(String, u64), &Row> = BTreeMap::new();
+    let rank = |row: &Row| (row.summary().map_or(u64::MAX, |summary| summary.tpot_ns.p50), row.index);
+    for row in rows.iter().filter(|row| !row.config.policy_is_oracle && row.summary().is_some()) {
+        let key = (varying.setting(row), row.config.cache_capacity_bytes);
+        let entry = best.entry(key).or_insert(row);
+        if rank(row) < rank(entry) {
+            *entry = row;
+        }
+    }
+    best.into_values().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -222,7 +222,9 @@ impl Gather {
             Known::Is(number) => number,
             Known::Infer(how) => {
                 let (number, why) = match how {
-                    Inferred::LargestPlusOne => (largest + 1, "one more than the largest seen"),
+                    Inferred::LargestPlusOne => {
+                        (largest + 1, "one more than the largest seen, counted from 0")
+                    }
                     Inferred::PowerOfTwo => (
                         (largest + 1).next_power_of_two().min(MAX_EXPERTS),
                         "the power of two above the largest seen",
