@@ -13,6 +13,71 @@ pub struct ReplayCounts {
     pub decode: AccessCounts,
 }
 
+/// What a replay reads: a trace's columns, how selections are grouped, and the future where the policy needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Routing<'a, I> {
+    ids: &'a [I],
+    weights: Option<&'a [u16]>,
+    future: Option<&'a Future>,
+    grouping: Grouping,
+    slots_per_token: usize,
+    top_k: usize,
+}
+
+impl<'a, I: ExpertNumber> Routing<'a, I> {
+    /// Of `trace`, whose id column is `ids`. `future` must be the trace's for policies that need it and may be `None` for
+    /// all others.
+    pub fn new(trace: &'a Trace, ids: &'a [I], future: Option<&'a Future>, grouping: Grouping) -> Self {
+        let header = trace.header();
+        let (slots_per_token, top_k) = (header.slots_per_token(), header.top_k as usize);
+        Self { ids, weights: trace.weights(), future, grouping, slots_per_token, top_k }
+    }
+
+    /// Puts the selections of `pass` in `layer` to the cache, books them, and tells `seen` each one: its id slot, its
+    /// expert, and what became of it. `number` is the number of the next event and moves on.
+    #[inline]
+    pub fn layer_event<P: Policy>(
+        &self,
+        cache: &mut ExpertCache<P>,
+        pass: &Pass,
+        layer: u32,
+        number: &mut u64,
+        counts: &mut AccessCounts,
+        mut seen: impl FnMut(usize, u32, Lookup),
+    ) {
+        let size = cache.shape().sizes[layer as usize];
+        let atomic = self.grouping == Grouping::Layer;
+        counts.events += 1;
+        if atomic {
+            cache.begin_event();
+        }
+        let first = usize::try_from(pass.first_row).unwrap_or(usize::MAX) * self.slots_per_token;
+        let rows = usize::try_from(pass.rows).unwrap_or(usize::MAX);
+        for row in 0..rows {
+            let start = first + row * self.slots_per_token + layer as usize * self.top_k;
+            for slot in (start..start + self.top_k).filter(|slot| self.ids[*slot] != I::NOBODY) {
+                let expert: u32 = self.ids[slot].into();
+                let weight = self.weights.map_or(0, |weights| weights[slot]);
+                let next_event = self.future.map_or(NEVER, |future| future.next_event(slot, layer));
+                if !atomic {
+                    cache.begin_event();
+                }
+                let found = cache.select(layer, expert, &Access { event: *number, next_event, weight });
+                tally(counts, found, size, weight);
+                seen(slot, expert, found);
+                if !atomic {
+                    cache.end_event(layer);
+                    *number += 1;
+                }
+            }
+        }
+        if atomic {
+            cache.end_event(layer);
+            *number += 1;
+        }
+    }
+}
+
 /// Replays `passes` and tells `seen` every selection: its id slot and what became of it.
 ///
 /// `future` must be the trace's for policies that need it and may be `None` for all others.
@@ -25,61 +90,28 @@ pub fn replay<P: Policy>(
     seen: impl FnMut(usize, Lookup),
 ) -> ReplayCounts {
     match trace.ids() {
-        Ids::U8(ids) => walk(cache, trace, ids, passes, future, grouping, seen),
-        Ids::U16(ids) => walk(cache, trace, ids, passes, future, grouping, seen),
+        Ids::U8(ids) => walk(cache, &Routing::new(trace, ids, future, grouping), passes, seen),
+        Ids::U16(ids) => walk(cache, &Routing::new(trace, ids, future, grouping), passes, seen),
     }
 }
 
 fn walk<P: Policy, I: ExpertNumber>(
     cache: &mut ExpertCache<P>,
-    trace: &Trace,
-    ids: &[I],
+    routing: &Routing<'_, I>,
     passes: &[Pass],
-    future: Option<&Future>,
-    grouping: Grouping,
     mut seen: impl FnMut(usize, Lookup),
 ) -> ReplayCounts {
-    let header = trace.header();
-    let (slots, top_k) = (header.slots_per_token(), header.top_k as usize);
     let layers = cache.shape().layers;
-    let weights = trace.weights();
     let mut counts = ReplayCounts::default();
-    let mut event = 0;
+    let mut number = 0;
     for pass in passes {
         let count = match pass.phase {
             Phase::Prefill => &mut counts.prefill,
             Phase::Decode => &mut counts.decode,
         };
         count.tokens += pass.rows;
-        let first = usize::try_from(pass.first_row).unwrap_or(usize::MAX) * slots;
-        let rows = usize::try_from(pass.rows).unwrap_or(usize::MAX);
         for layer in 0..layers {
-            let size = cache.shape().sizes[layer as usize];
-            count.events += 1;
-            if grouping == Grouping::Layer {
-                cache.begin_event();
-            }
-            for row in 0..rows {
-                let start = first + row * slots + layer as usize * top_k;
-                for slot in (start..start + top_k).filter(|slot| ids[*slot] != I::NOBODY) {
-                    let weight = weights.map_or(0, |weights| weights[slot]);
-                    let next_event = future.map_or(NEVER, |future| future.next_event(slot, layer));
-                    if grouping == Grouping::Access {
-                        cache.begin_event();
-                    }
-                    let found = cache.select(layer, ids[slot].into(), &Access { event, next_event, weight });
-                    tally(count, found, size, weight);
-                    seen(slot, found);
-                    if grouping == Grouping::Access {
-                        cache.end_event(layer);
-                        event += 1;
-                    }
-                }
-            }
-            if grouping == Grouping::Layer {
-                cache.end_event(layer);
-                event += 1;
-            }
+            routing.layer_event(cache, pass, layer, &mut number, count, |slot, _, found| seen(slot, found));
         }
     }
     counts
@@ -87,7 +119,7 @@ fn walk<P: Policy, I: ExpertNumber>(
 
 /// Books one selection.
 #[inline]
-pub fn tally(count: &mut AccessCounts, found: Lookup, size: u64, weight: u16) {
+fn tally(count: &mut AccessCounts, found: Lookup, size: u64, weight: u16) {
     count.selections += 1;
     count.weight_total += u64::from(weight);
     match found {

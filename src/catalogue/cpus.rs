@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::entry::{Entry, Fact};
+use super::entry::{Entry, Fact, named_row};
 use super::load::parse_embedded;
 use super::quantity::{TransferRate, Watts};
 use super::sourced::Sourced;
@@ -55,21 +55,8 @@ impl Entry for Cpu {
     const COLUMNS: &'static [&'static str] =
         &["id", "name", "cores", "channels", "memory", "bandwidth", "FP32", "PCIe", "power", "year"];
 
-    fn all() -> &'static [Self] {
-        &ROWS
-    }
-    fn id(&self) -> &str {
-        &self.id
-    }
-    fn display_name(&self) -> &str {
-        &self.name
-    }
-    fn aliases(&self) -> &[String] {
-        &self.aliases
-    }
-    fn note(&self) -> &str {
-        &self.note
-    }
+    named_row!(ROWS);
+
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.clone(),

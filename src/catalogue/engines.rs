@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::cpus::Cpu;
-use super::entry::{Entry, Fact};
+use super::entry::{Entry, Fact, named_row};
 use super::load::parse_embedded;
 use super::quantity::Ratio;
 use super::sourced::Sourced;
@@ -116,21 +116,8 @@ impl Entry for EngineProfile {
         "graphs",
     ];
 
-    fn all() -> &'static [Self] {
-        &ROWS
-    }
-    fn id(&self) -> &str {
-        &self.id
-    }
-    fn display_name(&self) -> &str {
-        &self.name
-    }
-    fn aliases(&self) -> &[String] {
-        &self.aliases
-    }
-    fn note(&self) -> &str {
-        &self.note
-    }
+    named_row!(ROWS);
+
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.clone(),

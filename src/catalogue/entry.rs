@@ -86,6 +86,30 @@ pub trait Entry: Sized + 'static {
     }
 }
 
+/// The part of an [`Entry`] that is alike for every row read from a data file: its rows are in this static, and its names
+/// and its note are fields.
+macro_rules! named_row {
+    ($rows:ident) => {
+        fn all() -> &'static [Self] {
+            &$rows
+        }
+        fn id(&self) -> &str {
+            &self.id
+        }
+        fn display_name(&self) -> &str {
+            &self.name
+        }
+        fn aliases(&self) -> &[String] {
+            &self.aliases
+        }
+        fn note(&self) -> &str {
+            &self.note
+        }
+    };
+}
+
+pub(super) use named_row;
+
 #[cfg(test)]
 mod tests {
     use super::*;

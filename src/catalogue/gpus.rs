@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::entry::{Entry, Fact};
+use super::entry::{Entry, Fact, named_row};
 use super::load::parse_embedded;
 use super::quantity::{Usd, Watts};
 use super::sourced::Sourced;
@@ -84,21 +84,8 @@ impl Entry for Gpu {
         "year",
     ];
 
-    fn all() -> &'static [Self] {
-        &ROWS
-    }
-    fn id(&self) -> &str {
-        &self.id
-    }
-    fn display_name(&self) -> &str {
-        &self.name
-    }
-    fn aliases(&self) -> &[String] {
-        &self.aliases
-    }
-    fn note(&self) -> &str {
-        &self.note
-    }
+    named_row!(ROWS);
+
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.clone(),

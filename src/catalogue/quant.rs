@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-use super::entry::{Entry, Fact};
+use super::entry::{Entry, Fact, named_row};
 use super::layers::{LayerMix, dtype_by_name};
 use super::load::parse_embedded;
 use super::sourced::Sourced;
@@ -143,21 +143,8 @@ impl Entry for QuantScheme {
     const COLUMNS: &'static [&'static str] =
         &["id", "name", "routed experts", "attention", "embeddings", "output head", "KV cache"];
 
-    fn all() -> &'static [Self] {
-        &ROWS
-    }
-    fn id(&self) -> &str {
-        &self.id
-    }
-    fn display_name(&self) -> &str {
-        &self.name
-    }
-    fn aliases(&self) -> &[String] {
-        &self.aliases
-    }
-    fn note(&self) -> &str {
-        &self.note
-    }
+    named_row!(ROWS);
+
     fn cells(&self) -> Vec<String> {
         let name = |dtype: &Sourced<Dtype>| dtype.value.name.to_owned();
         vec![

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::entry::{Entry, Fact};
+use super::entry::{Entry, Fact, named_row};
 use super::load::parse_embedded;
 use super::sourced::Sourced;
 use crate::units::{Bandwidth, SimDuration};
@@ -48,21 +48,8 @@ impl Entry for Storage {
     const KIND: &'static str = "storage";
     const COLUMNS: &'static [&'static str] = &["id", "name", "read", "write", "latency", "PCIe", "drives"];
 
-    fn all() -> &'static [Self] {
-        &ROWS
-    }
-    fn id(&self) -> &str {
-        &self.id
-    }
-    fn display_name(&self) -> &str {
-        &self.name
-    }
-    fn aliases(&self) -> &[String] {
-        &self.aliases
-    }
-    fn note(&self) -> &str {
-        &self.note
-    }
+    named_row!(ROWS);
+
     fn cells(&self) -> Vec<String> {
         vec![
             self.id.clone(),

@@ -41,11 +41,6 @@ impl Quantiles {
             max,
         }
     }
-
-    /// The mean, for display; `None` for no values.
-    pub fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum as f64 / self.count as f64)
-    }
 }
 
 /// The nearest-rank percentile: the smallest value with at least `percent` of the values at or below it.

@@ -39,7 +39,7 @@ pub(super) fn check(
     let copies = if engine.h2d_bandwidth.is_some() { "engine.h2d_bandwidth" } else { "hardware.pcie" };
     for (rate, latency, link) in [
         (copies, "engine.h2d_latency", machine.h2d),
-        ("engine.nvme_bandwidth", "engine.nvme_latency", machine.nvme),
+        ("engine.nvme_bandwidth", "engine.nvme_latency", Some(machine.nvme)),
     ] {
         parts.extend(link.iter().flat_map(|link| {
             [(rate, fetches * ns(link.bandwidth.time_for(expert))), (latency, fetches * ns(link.latency))]

@@ -28,7 +28,7 @@ pub(super) struct MachinePlan {
     pub(super) overheads: Overheads,
     pub(super) overlap: Overlap,
     pub(super) h2d: Option<LinkPlan>,
-    pub(super) nvme: Option<LinkPlan>,
+    pub(super) nvme: LinkPlan,
     pub(super) capacities: [(Tier, Bytes); 3],
     pub(super) vram_reserve: Bytes,
 }
@@ -67,7 +67,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>) -> Option<MachinePlan> {
         overheads: overheads(resolver, engine),
         overlap: overlap(resolver, engine),
         h2d,
-        nvme: Some(nvme),
+        nvme,
         capacities,
         vram_reserve: hardware.vram_reserve.map_or(Bytes::ZERO, |reserve| reserve.0),
     })

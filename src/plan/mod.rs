@@ -18,10 +18,9 @@ mod workload;
 pub use inputs::Inputs;
 pub use types::{CachePlan, LinkPlan, Machine, Overlap, Plan, Setting, WorkloadPlan};
 
-use crate::error::Result;
-use crate::memory::Tier;
+use crate::error::{Error, Result};
 use crate::metrics::ConfigLabels;
-use crate::scenario::PointScenario;
+use crate::scenario::{ExpertHome, PointScenario};
 use crate::serving::PassCosts;
 use resolve::Resolver;
 
@@ -46,11 +45,11 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     if let Some(error) = error {
         return Err(error);
     }
-    let cache = cache.ok_or_else(|| crate::error::Error::new("the cache could not be planned"))?;
+    let cache = cache.ok_or_else(|| Error::new("the cache could not be planned"))?;
     let top_k = workload.plan.trace.header().top_k;
     let costs = PassCosts::new(&model.spec, model.sizes(), model.kv, machine.rates, machine.overheads, top_k);
-    let needs_h2d = machine.h2d.is_some() && booked.home != crate::scenario::ExpertHome::Vram;
-    let needs_nvme = booked.home == crate::scenario::ExpertHome::Nvme;
+    let needs_h2d = booked.home != ExpertHome::Vram;
+    let needs_nvme = booked.home == ExpertHome::Nvme;
     booked.problems.extend(booked.ledger.shortfalls());
     booked.problems.extend(cache.problems);
     Ok(Plan {
@@ -74,7 +73,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
         problems: booked.problems,
         machine: Machine {
             h2d: machine.h2d.filter(|_| needs_h2d),
-            nvme: machine.nvme.filter(|_| needs_nvme),
+            nvme: needs_nvme.then_some(machine.nvme),
             overlap: machine.overlap,
         },
         ledger: booked.ledger,
@@ -88,10 +87,5 @@ impl Plan {
     /// Whether anything is short, and so nothing can be simulated.
     pub fn fits(&self) -> bool {
         self.problems.is_empty()
-    }
-
-    /// VRAM that this plan needs.
-    pub fn vram_needed(&self) -> crate::units::Bytes {
-        self.ledger.total(Tier::Vram)
     }
 }

@@ -1,6 +1,7 @@
 //! One layer event: what the router asked for, what was resident, and what is still on its way.
 
-use crate::cache::{Access, ExpertCache, Future, Grouping, Lookup, NEVER, Policy, replay::tally};
+use crate::cache::replay::Routing;
+use crate::cache::{ExpertCache, Lookup, Policy};
 use crate::metrics::AccessCounts;
 use crate::trace::{ExpertNumber, Pass};
 use crate::units::SimTime;
@@ -31,17 +32,6 @@ pub(super) struct LayerEvent {
     place: Vec<u32>,
 }
 
-/// The trace as the simulator reads it: ids, weights, and the future where the policy needs it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Routing<'a, I> {
-    pub(super) ids: &'a [I],
-    pub(super) weights: Option<&'a [u16]>,
-    pub(super) future: Option<&'a Future>,
-    pub(super) slots_per_token: usize,
-    pub(super) top_k: usize,
-    pub(super) grouping: Grouping,
-}
-
 impl LayerEvent {
     pub(super) fn new(experts: u32) -> Self {
         Self { place: vec![0; experts as usize], ..Self::default() }
@@ -56,41 +46,13 @@ impl LayerEvent {
         layer: u32,
         counts: &mut AccessCounts,
     ) {
-        let size = cache.shape().sizes[layer as usize];
         self.resident.clear();
         self.missing.clear();
-        counts.events += 1;
-        let atomic = routing.grouping == Grouping::Layer;
-        if atomic {
-            cache.begin_event();
-        }
-        let first = usize::try_from(pass.first_row).unwrap_or(usize::MAX) * routing.slots_per_token;
-        let rows = usize::try_from(pass.rows).unwrap_or(usize::MAX);
-        for row in 0..rows {
-            let start = first + row * routing.slots_per_token + layer as usize * routing.top_k;
-            for slot in start..start + routing.top_k {
-                if routing.ids[slot] == I::NOBODY {
-                    continue;
-                }
-                let expert: u32 = routing.ids[slot].into();
-                let weight = routing.weights.map_or(0, |weights| weights[slot]);
-                let next_event = routing.future.map_or(NEVER, |future| future.next_event(slot, layer));
-                if !atomic {
-                    cache.begin_event();
-                }
-                let found = cache.select(layer, expert, &Access { event: self.number, next_event, weight });
-                tally(counts, found, size, weight);
-                self.place(expert, found);
-                if !atomic {
-                    cache.end_event(layer);
-                    self.number += 1;
-                }
-            }
-        }
-        if atomic {
-            cache.end_event(layer);
-            self.number += 1;
-        }
+        let mut number = self.number;
+        routing.layer_event(cache, pass, layer, &mut number, counts, |_, expert, found| {
+            self.place(expert, found);
+        });
+        self.number = number;
         self.awaited = self.missing.len();
         self.computing = 0;
     }

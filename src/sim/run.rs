@@ -2,7 +2,8 @@
 
 use super::books::Books;
 use super::event::Happening;
-use super::layer::{LayerEvent, Routing};
+use super::layer::LayerEvent;
+use crate::cache::replay::Routing;
 use crate::cache::{ExpertCache, Policy};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -67,18 +68,11 @@ struct Simulation<'a, I> {
 
 impl<'a, I: ExpertNumber> Simulation<'a, I> {
     fn new(plan: &'a Plan, ids: &'a [I]) -> Self {
-        let header = plan.workload.trace.header();
         let layers = plan.cache.shape.layers;
         let carrier =
             |link: &Option<LinkPlan>| link.as_ref().map(|link| Carrier::new(link, &plan.costs, layers));
-        let routing = Routing {
-            ids,
-            weights: plan.workload.trace.weights(),
-            future: plan.workload.future.as_deref(),
-            slots_per_token: header.slots_per_token(),
-            top_k: header.top_k as usize,
-            grouping: plan.cache.grouping,
-        };
+        let trace = &plan.workload.trace;
+        let routing = Routing::new(trace, ids, plan.workload.future.as_deref(), plan.cache.grouping);
         Self {
             plan,
             routing,
@@ -93,7 +87,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             pass: 0,
             pass_began: SimTime::ZERO,
             layer: 0,
-            event: LayerEvent::new(header.experts),
+            event: LayerEvent::new(plan.cache.shape.experts),
             resident_done: false,
             stretch_costs: Vec::new(),
             decode_before: (0, 0),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::mmap::FileMap;
-use crate::units::{LayerIndex, SequenceIndex};
+use crate::units::LayerIndex;
 
 /// In an 8-bit id column: no expert stands in this slot. Ids are 8 bits wide only where `experts <= 255`.
 pub const NO_EXPERT_U8: u8 = u8::MAX;
@@ -162,10 +162,5 @@ impl Trace {
     /// Eight hexadecimal digits that recognise the same routing, whatever the names and notes around it.
     pub fn fingerprint(&self) -> String {
         super::format::fingerprint(self)
-    }
-
-    /// One sequence; panics where there is none of that index.
-    pub fn sequence(&self, index: SequenceIndex) -> &SequenceMeta {
-        &self.sequences[index.0 as usize]
     }
 }

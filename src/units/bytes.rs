@@ -38,16 +38,6 @@ impl Bytes {
         Self(self.0 * count)
     }
 
-    /// GiB, for display only.
-    pub fn as_gib_f64(self) -> f64 {
-        self.0 as f64 / Self::GIB.0 as f64
-    }
-
-    /// MiB, for display only.
-    pub fn as_mib_f64(self) -> f64 {
-        self.0 as f64 / Self::MIB.0 as f64
-    }
-
     /// `self` scaled by `parts / whole`, rounded down; `whole` must not be zero.
     pub fn fraction(self, parts: u64, whole: u64) -> Self {
         let scaled = u128::from(self.0) * u128::from(parts) / u128::from(whole);

@@ -8,11 +8,3 @@ pub struct LayerIndex(pub u16);
 /// An expert within its layer, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExpertId(pub u16);
-
-/// One cacheable object, an expert of one layer: `layer index * experts per layer + expert`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectId(pub u32);
-
-/// Position of a sequence in its trace, from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SequenceIndex(pub u32);

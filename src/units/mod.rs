@@ -11,7 +11,7 @@ mod rate;
 mod time;
 
 pub use bytes::Bytes;
-pub use ids::{ExpertId, LayerIndex, ObjectId, SequenceIndex};
+pub use ids::{ExpertId, LayerIndex};
 pub use parse::UnitError;
 pub use rate::{Bandwidth, FlopRate};
 pub use time::{SimDuration, SimTime};

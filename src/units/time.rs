@@ -46,11 +46,6 @@ impl SimDuration {
         self.0
     }
 
-    /// Milliseconds, for display only.
-    pub fn as_ms_f64(self) -> f64 {
-        self.0 as f64 / 1e6
-    }
-
     /// The span `count` times over; panics on overflow of 2^64 ns (584 years).
     pub const fn times(self, count: u64) -> Self {
         Self(self.0 * count)
