@@ -204,6 +204,28 @@ impl<P: Policy> ExpertCache<P> {
         }
     }
 
+    /// Takes back the insertion of an expert that missed in the current event: it is dealt with elsewhere and never
+    /// comes to lie here. To be called before [`ExpertCache::end_event`].
+    pub fn forgo(&mut self, layer: u32, expert: u32) {
+        let object = (layer * self.shape.experts + expert) as usize;
+        assert_eq!(
+            self.state[object] & (RESIDENT | PINNED | MISSED | EPOCH),
+            RESIDENT | MISSED | self.epoch,
+            "only what has just missed can be forgone"
+        );
+        self.state[object] &= !RESIDENT;
+        let local = self.local(layer, expert);
+        let pool = &mut self.pools[Self::pool_of(self.shape.scope, layer)];
+        pool.used -= self.shape.sizes[layer as usize];
+        pool.policy.on_remove(local);
+    }
+
+    /// Gives the only pool of a global cache another capacity; what exceeds it leaves at the end of the next event.
+    pub fn set_capacity(&mut self, capacity: u64) {
+        assert_eq!(self.pools.len(), 1, "shares of layers do not change");
+        self.pools[0].capacity = capacity;
+    }
+
     /// Fills each pool before the first event: with what its policy wants, or else with the lowest experts of every
     /// layer in turn. Nothing is counted as a lookup. `first_events` holds the first event that asks for each object, for
     /// policies that read the future, and is empty for all others.

@@ -33,10 +33,35 @@ impl<'a, I: ExpertNumber> Routing<'a, I> {
         Self { ids, weights: trace.weights(), future, grouping, slots_per_token, top_k }
     }
 
-    /// Puts the selections of `pass` in `layer` to the cache, books them, and tells `seen` each one: its id slot, its
-    /// expert, and what became of it. `number` is the number of the next event and moves on.
+    /// Tells `seen` every selection of `pass` in `layer`, token by token and by rank: its id slot and its expert.
     #[inline]
-    pub fn layer_event<P: Policy>(
+    pub fn selections(&self, pass: &Pass, layer: u32, mut seen: impl FnMut(usize, u32)) {
+        let first = usize::try_from(pass.first_row).unwrap_or(usize::MAX) * self.slots_per_token;
+        let rows = usize::try_from(pass.rows).unwrap_or(usize::MAX);
+        for row in 0..rows {
+            let start = first + row * self.slots_per_token + layer as usize * self.top_k;
+            for slot in (start..start + self.top_k).filter(|slot| self.ids[*slot] != I::NOBODY) {
+                seen(slot, self.ids[slot].into());
+            }
+        }
+    }
+
+    /// Gate weight of a selection in units of 1/65,535; zero where the trace has none.
+    #[inline]
+    pub fn weight(&self, slot: usize) -> u16 {
+        self.weights.map_or(0, |weights| weights[slot])
+    }
+
+    /// Experts per token.
+    pub fn top_k(&self) -> usize {
+        self.top_k
+    }
+
+    /// Puts the selections of `pass` in `layer` to the cache, books them, and tells `seen` each one: its id slot, its
+    /// expert, and what became of it. `number` is the number of the next event and moves on. The event stays open, so
+    /// that insertions can be forgone, until [`Routing::close_event`].
+    #[inline]
+    pub fn open_event<P: Policy>(
         &self,
         cache: &mut ExpertCache<P>,
         pass: &Pass,
@@ -51,27 +76,26 @@ impl<'a, I: ExpertNumber> Routing<'a, I> {
         if atomic {
             cache.begin_event();
         }
-        let first = usize::try_from(pass.first_row).unwrap_or(usize::MAX) * self.slots_per_token;
-        let rows = usize::try_from(pass.rows).unwrap_or(usize::MAX);
-        for row in 0..rows {
-            let start = first + row * self.slots_per_token + layer as usize * self.top_k;
-            for slot in (start..start + self.top_k).filter(|slot| self.ids[*slot] != I::NOBODY) {
-                let expert: u32 = self.ids[slot].into();
-                let weight = self.weights.map_or(0, |weights| weights[slot]);
-                let next_event = self.future.map_or(NEVER, |future| future.next_event(slot, layer));
-                if !atomic {
-                    cache.begin_event();
-                }
-                let found = cache.select(layer, expert, &Access { event: *number, next_event, weight });
-                tally(counts, found, size, weight);
-                seen(slot, expert, found);
-                if !atomic {
-                    cache.end_event(layer);
-                    *number += 1;
-                }
+        self.selections(pass, layer, |slot, expert| {
+            let weight = self.weight(slot);
+            let next_event = self.future.map_or(NEVER, |future| future.next_event(slot, layer));
+            if !atomic {
+                cache.begin_event();
             }
-        }
-        if atomic {
+            let found = cache.select(layer, expert, &Access { event: *number, next_event, weight });
+            tally(counts, found, size, weight);
+            seen(slot, expert, found);
+            if !atomic {
+                cache.end_event(layer);
+                *number += 1;
+            }
+        });
+    }
+
+    /// Ends the event that [`Routing::open_event`] began: the cache evicts what it must.
+    #[inline]
+    pub fn close_event<P: Policy>(&self, cache: &mut ExpertCache<P>, layer: u32, number: &mut u64) {
+        if self.grouping == Grouping::Layer {
             cache.end_event(layer);
             *number += 1;
         }
@@ -111,15 +135,17 @@ fn walk<P: Policy, I: ExpertNumber>(
         };
         count.tokens += pass.rows;
         for layer in 0..layers {
-            routing.layer_event(cache, pass, layer, &mut number, count, |slot, _, found| seen(slot, found));
+            routing.open_event(cache, pass, layer, &mut number, count, |slot, _, found| seen(slot, found));
+            routing.close_event(cache, layer, &mut number);
         }
     }
     counts
 }
 
-/// Books one selection.
+/// Books one selection: of an expert of `size` bytes, with this gate weight in units of 1/65,535. What misses counts as
+/// fetched until whoever deals with it says otherwise.
 #[inline]
-fn tally(count: &mut AccessCounts, found: Lookup, size: u64, weight: u16) {
+pub fn tally(count: &mut AccessCounts, found: Lookup, size: u64, weight: u16) {
     count.selections += 1;
     count.weight_total += u64::from(weight);
     match found {
@@ -132,6 +158,7 @@ fn tally(count: &mut AccessCounts, found: Lookup, size: u64, weight: u16) {
         Lookup::Miss => {
             count.lookups += 1;
             count.misses += 1;
+            count.fetched += 1;
             count.miss_bytes += size;
         }
         Lookup::HitAgain => count.weight_hit += u64::from(weight),

@@ -28,6 +28,26 @@ pub struct AccessCounts {
     pub weight_total: u64,
     /// Bytes of the experts that missed.
     pub miss_bytes: u64,
+    /// Lookups whose expert the CPU computed.
+    pub on_cpu: u64,
+    /// Lookups whose expert was copied to the GPU; `misses` less those of any other fate.
+    pub fetched: u64,
+    /// Lookups that were answered by a low-bit copy of the expert.
+    pub degraded: u64,
+    /// Lookups that were left out.
+    pub skipped: u64,
+    /// Lookups that were answered by another expert.
+    pub substituted: u64,
+    /// Gate weight of the selections that were degraded, in units of 1/65,535.
+    pub weight_degraded: u64,
+    /// Gate weight of the selections that were left out, in units of 1/65,535.
+    pub weight_skipped: u64,
+    /// Gate weight of the selections that another expert answered, in units of 1/65,535.
+    pub weight_substituted: u64,
+    /// Lookups in the host's expert cache: VRAM misses of experts that live on NVMe.
+    pub dram_lookups: u64,
+    /// Lookups in the host's expert cache that hit.
+    pub dram_hits: u64,
 }
 
 impl AccessCounts {
@@ -48,6 +68,16 @@ impl AccessCounts {
         self.weight_hit += other.weight_hit;
         self.weight_total += other.weight_total;
         self.miss_bytes += other.miss_bytes;
+        self.on_cpu += other.on_cpu;
+        self.fetched += other.fetched;
+        self.degraded += other.degraded;
+        self.skipped += other.skipped;
+        self.substituted += other.substituted;
+        self.weight_degraded += other.weight_degraded;
+        self.weight_skipped += other.weight_skipped;
+        self.weight_substituted += other.weight_substituted;
+        self.dram_lookups += other.dram_lookups;
+        self.dram_hits += other.dram_hits;
     }
 }
 
@@ -60,6 +90,8 @@ pub struct TimeShares {
     pub wait_h2d_ns: u64,
     /// The GPU stream stood idle while the expert was still being read from NVMe.
     pub wait_nvme_ns: u64,
+    /// The GPU stream stood idle while the CPU computed experts or layers.
+    pub wait_cpu_ns: u64,
     /// Launches, per-layer and per-token costs of the engine.
     pub overhead_ns: u64,
 }
@@ -67,7 +99,12 @@ pub struct TimeShares {
 impl TimeShares {
     /// The span: all shares together.
     pub fn total_ns(&self) -> u64 {
-        self.gpu_compute_ns + self.wait_h2d_ns + self.wait_nvme_ns + self.overhead_ns
+        self.gpu_compute_ns + self.waits_ns() + self.overhead_ns
+    }
+
+    /// All the time that the GPU stream stood idle.
+    pub fn waits_ns(&self) -> u64 {
+        self.wait_h2d_ns + self.wait_nvme_ns + self.wait_cpu_ns
     }
 
     /// Adds another pass or phase.
@@ -75,6 +112,7 @@ impl TimeShares {
         self.gpu_compute_ns += other.gpu_compute_ns;
         self.wait_h2d_ns += other.wait_h2d_ns;
         self.wait_nvme_ns += other.wait_nvme_ns;
+        self.wait_cpu_ns += other.wait_cpu_ns;
         self.overhead_ns += other.overhead_ns;
     }
 }
@@ -82,9 +120,9 @@ impl TimeShares {
 /// What one link or device carried over the whole run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkUse {
-    /// `gpu`, `h2d` or `nvme`.
+    /// `gpu`, `h2d`, `d2h`, `nvme`, `cpu` or `dram`.
     pub name: String,
-    /// Bytes carried; for the GPU stream, bytes of weights and KV read.
+    /// Bytes carried; for the GPU stream and the CPU, bytes of weights and KV read.
     pub bytes: u64,
     /// Jobs served.
     pub jobs: u64,

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use crate::cache::{CacheShape, ExpertCache, Future, Grouping, Policy, PolicyInput, PolicyRow, Scope};
 use crate::memory::Ledger;
 use crate::metrics::ConfigLabels;
-use crate::serving::PassCosts;
+use crate::prefetch::{PredictorRow, Profile};
+use crate::resource::{DriveCurve, RateCurve};
+pub use crate::scenario::MissAction;
+use crate::serving::{CpuRates, PassCosts};
 use crate::trace::{Pass, Trace};
-use crate::units::{Bandwidth, SimDuration};
+use crate::units::{Bandwidth, Bytes, SimDuration};
 
 /// One configuration, ready to be simulated.
 #[derive(Clone, Debug)]
@@ -22,10 +25,14 @@ pub struct Plan {
     pub problems: Vec<String>,
     /// Devices and links.
     pub machine: Machine,
+    /// Where work and weights lie.
+    pub placement: PlacementPlan,
     /// GPU time of passes.
     pub costs: PassCosts,
     /// The expert cache.
     pub cache: CachePlan,
+    /// Prefetching; `None` where nothing is ever fetched ahead.
+    pub prefetch: Option<PrefetchPlan>,
     /// What is replayed.
     pub workload: WorkloadPlan,
 }
@@ -41,33 +48,110 @@ pub struct Setting {
     pub origin: String,
 }
 
-/// A link as the simulator sees it: what is achieved, not what is on the box.
+/// A copy engine as the simulator sees it: what is achieved, not what is on the box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LinkPlan {
-    /// Achieved bandwidth of large transfers.
-    pub bandwidth: Bandwidth,
-    /// Fixed time of each transfer.
-    pub latency: SimDuration,
+pub struct CopyPlan {
+    /// How long a copy takes by its size.
+    pub curve: RateCurve,
+    /// Largest piece that a more urgent copy must wait for; `None` where copies are not cut.
+    pub chunk: Option<Bytes>,
+}
+
+/// A storage device as the engine reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrivePlan {
+    /// How long a read takes by its size and the reads in flight.
+    pub curve: DriveCurve,
+    /// Reads in flight at most.
+    pub queue_depth: u32,
+    /// Reads land in GPU memory, past the host's.
+    pub to_vram: bool,
 }
 
 /// What the engine lets run side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overlap {
-    /// Synchronous copies.
+    /// Synchronous copies: nothing computes while something is copied, and the other way round.
     None,
-    /// Copies run beside the GPU work of their own layer.
+    /// Copies run beside the work of their own layer, and the layer ends when they have.
     WithinLayer,
+    /// Copies ahead of need run on into the next layers.
+    AcrossLayers,
 }
 
 /// Devices and links beside the GPU stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
-    /// Host to device; absent where memory is unified or nothing is ever fetched.
-    pub h2d: Option<LinkPlan>,
+    /// Host to device; absent where memory is unified or nothing is ever copied.
+    pub h2d: Option<CopyPlan>,
+    /// Device to host; absent where nothing is ever computed on the CPU or memory is unified.
+    pub d2h: Option<CopyPlan>,
     /// Reads from NVMe; absent where the host holds every expert.
-    pub nvme: Option<LinkPlan>,
+    pub nvme: Option<DrivePlan>,
+    /// The CPU as a device that computes; absent where it never does.
+    pub cpu: Option<CpuRates>,
+    /// Host memory that CPU, copies and reads share; absent where they cannot exceed it together.
+    pub dram_bus: Option<Bandwidth>,
     /// What runs side by side.
     pub overlap: Overlap,
+    /// One buffer for one expert at a time: the next copy begins when the expert before it has computed.
+    pub single_buffer: bool,
+}
+
+/// Where a MoE layer's work is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerHome {
+    /// On the GPU; its experts go through the expert cache.
+    Gpu,
+    /// Its experts lie in host memory and the CPU computes them; the rest runs on the GPU.
+    CpuExperts,
+    /// All of it on the CPU.
+    Cpu,
+}
+
+/// What is done with an expert that is not in GPU memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissPlan {
+    /// The action.
+    pub action: MissAction,
+    /// Degrade, skip or substitute only below this share of a token's gate weight, in parts per million.
+    pub below_ppm: Option<u64>,
+    /// Parts per million of an expert's bytes that its low-bit copy takes.
+    pub low_bit_ppm: u64,
+}
+
+/// Where work and weights lie.
+#[derive(Clone, Debug)]
+pub struct PlacementPlan {
+    /// By MoE layer.
+    pub homes: Vec<LayerHome>,
+    /// What happens on a miss.
+    pub miss: MissPlan,
+    /// From so many tokens in a pass, experts of CPU layers are copied to the GPU and computed there.
+    pub offload_tokens: Option<u64>,
+    /// Host memory as a cache over NVMe; `None` where it holds everything or nothing.
+    pub dram: Option<CachePlan>,
+    /// Bytes of one token's hidden state, which go to the CPU and back where it computes.
+    pub activation_bytes: Bytes,
+}
+
+/// Loading experts before the router asks for them.
+#[derive(Clone, Debug)]
+pub struct PrefetchPlan {
+    /// Who guesses.
+    pub predictor: PredictorRow,
+    /// Layers ahead.
+    pub depth: u32,
+    /// Experts guessed per layer.
+    pub limit: u32,
+    /// GPU memory that holds what was fetched ahead.
+    pub budget: Bytes,
+    /// Parts per million of the experts that a look ahead finds, by distance.
+    pub recall_ppm: Vec<u32>,
+    /// What the predictor learns from before the first token.
+    pub profile: Option<Arc<Profile>>,
+    /// GPU time of one guess for one layer.
+    pub cost: SimDuration,
 }
 
 /// The expert cache and how it is driven.
@@ -87,6 +171,10 @@ pub struct CachePlan {
     pub clear_between: bool,
     /// Selections of each expert in the profile; empty unless the policy needs one.
     pub profile: Arc<Vec<u64>>,
+    /// Share of lookups that hit in parts per million, assumed instead of replayed.
+    pub hit_rate_ppm: Option<u64>,
+    /// Bytes that the cache shares with the KV cache, where it gives way as the context grows.
+    pub shared_with_kv: Option<Bytes>,
 }
 
 /// What is replayed.
@@ -104,7 +192,7 @@ impl Plan {
     /// The expert cache at the start of the run.
     pub fn build_cache(&self) -> ExpertCache<Box<dyn Policy>> {
         let future = self.workload.future.as_ref();
-        self.cache_at_start(&future.map(|future| future.first_events()).unwrap_or_default())
+        self.cache.build(&future.map(|future| future.first_events()).unwrap_or_default())
     }
 
     /// The same as it stands before the pass of index `pass`, whose first event has number `event`, where the cache is
@@ -116,27 +204,30 @@ impl Plan {
         let own = rest.iter().take_while(|pass| Some(pass.sequence) == sequence).count();
         let future = future.as_ref().filter(|_| self.cache.start_filled);
         let first = future.map(|future| future.first_events_of(trace, &rest[..own], event));
-        self.cache_at_start(&first.unwrap_or_default())
+        self.cache.build(&first.unwrap_or_default())
     }
+}
 
-    fn cache_at_start(&self, first_events: &[u64]) -> ExpertCache<Box<dyn Policy>> {
-        let shape = &self.cache.shape;
+impl CachePlan {
+    /// The cache at its start; `first_events` is empty unless the policy reads the future.
+    pub fn build(&self, first_events: &[u64]) -> ExpertCache<Box<dyn Policy>> {
+        let shape = &self.shape;
         let objects = match shape.scope {
             Scope::Global => shape.layers * shape.experts,
             Scope::PerLayer => shape.experts,
         };
         let mut cache = ExpertCache::new(shape.clone(), |pool| {
             let range = (pool * objects) as usize..((pool + 1) * objects) as usize;
-            (self.cache.policy.build)(&PolicyInput {
+            (self.policy.build)(&PolicyInput {
                 pool,
                 objects,
                 experts: shape.experts,
-                seed: self.cache.seed,
-                profile: self.cache.profile.get(range.clone()).unwrap_or_default(),
+                seed: self.seed,
+                profile: self.profile.get(range.clone()).unwrap_or_default(),
                 first_events: first_events.get(range).unwrap_or_default(),
             })
         });
-        if self.cache.start_filled {
+        if self.start_filled {
             cache.fill(first_events);
         }
         cache

@@ -105,5 +105,55 @@ choice! {
         None = "none",
         /// Those of a layer run beside that layer's work on the GPU.
         WithinLayer = "within-layer",
+        /// Those for later layers, too.
+        AcrossLayers = "across-layers",
+    }
+}
+
+choice! {
+    /// What is done with an expert that the router chose and GPU memory does not hold.
+    MissAction {
+        /// It is copied to the GPU and computed there.
+        Fetch = "fetch",
+        /// The CPU computes it where it lies.
+        Cpu = "cpu",
+        /// Whichever of the two is done first by the simulator's own estimate.
+        Auto = "auto",
+        /// A low-bit copy that lies in GPU memory is computed in its place.
+        Degrade = "degrade",
+        /// It is left out.
+        Skip = "skip",
+        /// Another expert of the layer that is resident is computed in its place.
+        Substitute = "substitute",
+    }
+}
+
+choice! {
+    /// Host memory that copies to the GPU start from.
+    Copies {
+        /// Page-locked, which the copy engine reads itself.
+        Pinned = "pinned",
+        /// Ordinary, which the driver copies to a page-locked buffer first.
+        Pageable = "pageable",
+    }
+}
+
+choice! {
+    /// Where reads from storage land.
+    NvmePath {
+        /// In host memory, from where they are copied to the GPU.
+        Dram = "dram",
+        /// In GPU memory, past the host's.
+        Vram = "vram",
+    }
+}
+
+choice! {
+    /// What happens when more GPU memory is wanted than there is.
+    Overcommit {
+        /// The configuration cannot run.
+        Error = "error",
+        /// The driver moves the rest to host memory, and every pass reads it over the host link.
+        Spill = "spill",
     }
 }

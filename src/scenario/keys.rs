@@ -29,6 +29,7 @@ static KEYS: LazyLock<Vec<KeyDoc>> = LazyLock::new(|| {
         schema::ENGINE_KEYS,
         schema::PLACEMENT_KEYS,
         schema::CACHE_KEYS,
+        schema::PREFETCH_KEYS,
         schema::WORKLOAD_KEYS,
         schema::OUTPUT_KEYS,
     ]

@@ -25,13 +25,15 @@ mod tree;
 mod values;
 
 pub use axes::{Axis, AxisValue};
-pub use choice::{Between, CacheScope, CacheStart, ExpertHome, Overlap, ReplayMode};
+pub use choice::{
+    Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit, Overlap, ReplayMode,
+};
 pub use file::{POINTS_MAX, PointScenario, ScenarioFile};
 pub use keys::{KeyDoc, keys};
 pub use percent::Percent;
 pub use places::Places;
 pub use schema::{
     CacheSection, EngineSection, HardwareSection, ModelSection, OutputSection, PlacementSection,
-    QuantSection, Scenario, WorkloadSection,
+    PrefetchSection, QuantSection, Scenario, WorkloadSection,
 };
-pub use values::{CacheCapacity, PinnedExpert, Reserve};
+pub use values::{CacheCapacity, HitRate, PinnedExpert, Reserve};

@@ -3,8 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use toml::Value;
+
 use crate::error::Error;
 use crate::units::Bytes;
+
+use super::given::{FromGiven, refuse};
 
 const PPM_PER_PERCENT: u64 = 10_000;
 /// Parts per million resolve four decimals of a percentage.
@@ -71,6 +75,29 @@ impl fmt::Display for Percent {
         match decimals.trim_end_matches('0') {
             "" => write!(f, "{whole} %"),
             decimals => write!(f, "{whole}.{decimals} %"),
+        }
+    }
+}
+
+impl FromGiven for Percent {
+    /// Above zero, at most the whole.
+    fn from_given(value: &Value) -> Result<Self, Error> {
+        let share: Self = match value {
+            Value::String(text) => text.parse()?,
+            _ => return Err(refuse(value, "a percentage like \"25 %\"")),
+        };
+        if share.0 == 0 || share > Self::WHOLE {
+            return Err(refuse(value, "a percentage above 0 % and up to 100 %"));
+        }
+        Ok(share)
+    }
+}
+
+impl FromGiven for Vec<Percent> {
+    fn from_given(value: &Value) -> Result<Self, Error> {
+        match value.as_array() {
+            Some(items) if !items.is_empty() => items.iter().map(Percent::from_given).collect(),
+            _ => Err(refuse(value, "a list like [\"90 %\", \"80 %\"]")),
         }
     }
 }

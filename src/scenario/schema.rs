@@ -10,10 +10,13 @@ use serde::Deserialize;
 
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
-use super::choice::{Between, CacheScope, CacheStart, ExpertHome, Overlap, ReplayMode};
+use super::Percent;
+use super::choice::{
+    Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit, Overlap, ReplayMode,
+};
 use super::given::given;
 use super::keys::KeyDoc;
-use super::values::{CacheCapacity, PinnedExpert, Reserve};
+use super::values::{CacheCapacity, HitRate, PinnedExpert, Reserve};
 
 /// Makes a struct of optional fields and the rows of its keys: `key: Type = example value in TOML`.
 macro_rules! section {
@@ -64,6 +67,8 @@ section! {
         placement: PlacementSection,
         /// `[cache]`
         cache: CacheSection,
+        /// `[prefetch]`
+        prefetch: PrefetchSection,
         /// `[workload]`
         workload: WorkloadSection,
         /// `[output]`
@@ -126,6 +131,14 @@ section! {
         pcie: Bandwidth = "\"31.5 GB/s\"",
         /// Room on the storage device.
         nvme_capacity: Bytes = "\"1 TB\"",
+        /// Theoretical bandwidth of host memory, instead of the CPU's own.
+        dram_bandwidth: Bandwidth = "\"83.2 GB/s\"",
+        /// Threads that compute experts on the CPU, instead of one for each core.
+        cpu_threads: NonZeroU32 = "16",
+        /// Memory nodes that the CPU threads span.
+        numa_nodes: NonZeroU32 = "1",
+        /// What happens when GPU memory is too small: error, or spill where the driver moves the rest to host memory.
+        overcommit: Overcommit = "\"error\"",
     }
 }
 
@@ -148,8 +161,32 @@ section! {
         per_layer_overhead: SimDuration = "\"20 us\"",
         /// Fixed time per decoded token.
         per_token_overhead: SimDuration = "\"4 ms\"",
-        /// Which copies run beside computation: none or within-layer.
+        /// Which copies run beside computation: none, within-layer or across-layers.
         overlap: Overlap = "\"none\"",
+        /// Share of the GPU's bandwidth that weight reads reach.
+        gpu_memory_efficiency: Percent = "\"80 %\"",
+        /// Share of the GPU's dense peak that large matrix products reach.
+        gpu_compute_efficiency: Percent = "\"50 %\"",
+        /// Whether operations are replayed as one graph, which spares their launches.
+        graphs: bool = "true",
+        /// GPU operations launched per layer where no graph is replayed.
+        launches_per_layer: NonZeroU32 = "20",
+        /// Share of the host memory's bandwidth that experts on the CPU reach.
+        cpu_memory_efficiency: Percent = "\"75 %\"",
+        /// Expert weights that one CPU thread works through.
+        cpu_thread_bandwidth: Bandwidth = "\"7 GB/s\"",
+        /// Fixed time of a layer whose experts run on the CPU.
+        cpu_layer_overhead: SimDuration = "\"100 us\"",
+        /// Host memory that copies start from: pinned or pageable.
+        copies: Copies = "\"pinned\"",
+        /// Largest piece of a copy that a more urgent copy must wait for; without it, a whole expert.
+        copy_chunk: Bytes = "\"1 MiB\"",
+        /// Where reads from storage land: in host memory (dram) or in GPU memory (vram).
+        nvme_path: NvmePath = "\"dram\"",
+        /// Reads in flight at once.
+        nvme_queue_depth: NonZeroU32 = "4",
+        /// Tokens in a pass from which experts that live on the CPU are copied to the GPU and computed there.
+        prefill_offload_tokens: NonZeroU64 = "32",
     }
 }
 
@@ -158,6 +195,29 @@ section! {
     PlacementSection, PLACEMENT_KEYS, "placement." {
         /// Where the experts that are not in the cache live: dram, nvme or vram.
         experts: ExpertHome = "\"dram\"",
+        /// What is done with an expert that is not in GPU memory: fetch, cpu, auto, degrade, skip or substitute.
+        miss: MissAction = "\"fetch\"",
+        /// Only experts below this share of their token's gate weight are degraded, skipped or substituted; all others
+        /// are fetched.
+        miss_below: Percent = "\"10 %\"",
+        /// Storage type of the copies that are used in place of missing experts.
+        low_bit: String = "\"q2_k\"",
+        /// MoE layers, from the first, whose experts stay in host memory and are computed by the CPU.
+        n_cpu_moe: u64 = "24",
+        /// Layers, from the first, that run on the CPU as a whole.
+        cpu_layers: u64 = "12",
+        /// Experts of each layer, hottest first by cache.profile, that never leave GPU memory.
+        hot_experts: NonZeroU32 = "16",
+        /// Experts of each layer, next hottest by cache.profile, that never leave host memory.
+        warm_experts: NonZeroU32 = "48",
+        /// One buffer for one expert at a time in place of a cache: copy, compute, copy the next.
+        single_buffer: bool = "true",
+        /// Room in host memory for experts that live on NVMe: a size, a percentage of all routed experts, or "rest".
+        dram_cache: CacheCapacity = "\"32 GiB\"",
+        /// Policy of that room.
+        dram_policy: String = "\"lru\"",
+        /// The operating system's page cache instead: LRU over what host memory is left, pageable, one read at a time.
+        page_cache: bool = "true",
     }
 }
 
@@ -178,8 +238,32 @@ section! {
         start: CacheStart = "\"empty\"",
         /// Path of the trace that a static policy counts its experts from.
         profile: PathBuf = "\"traces/profile.moetrace\"",
+        /// Share of lookups that hit, assumed instead of replayed.
+        hit_rate: HitRate = "\"80 %\"",
+        /// Whether the cache gives way to the KV cache as the context grows, instead of leaving room for all of it.
+        yields_to_kv: bool = "true",
         /// Experts that never leave the cache, as "layer:expert".
         pin: Vec<PinnedExpert> = "[\"0:5\", \"3:17\"]",
+    }
+}
+
+section! {
+    /// Loading experts before the router asks for them.
+    PrefetchSection, PREFETCH_KEYS, "prefetch." {
+        /// Who guesses: a predictor.
+        predictor: String = "\"previous-token\"",
+        /// Layers ahead that are guessed; zero for none.
+        depth: u64 = "1",
+        /// Experts guessed for each layer; without it, as many as the router chooses.
+        experts: NonZeroU32 = "4",
+        /// GPU memory that holds experts until they are asked for.
+        budget: Bytes = "\"512 MiB\"",
+        /// Share of the experts that gate-lookahead finds, one layer ahead, two layers ahead, and so on.
+        recall: Vec<Percent> = "[\"90 %\", \"80 %\"]",
+        /// Path of the trace that a predictor learns from before the first token.
+        profile: PathBuf = "\"traces/profile.moetrace\"",
+        /// Time on the GPU that one guess for one layer takes.
+        cost: SimDuration = "\"10 us\"",
     }
 }
 
@@ -196,6 +280,10 @@ section! {
         prefill_chunk: NonZeroU64 = "512",
         /// At most so many sequences of the trace.
         sequences: NonZeroU64 = "8",
+        /// Sequences that are decoded together, each pass holding one token of each.
+        batch: NonZeroU32 = "1",
+        /// Tokens in the KV cache before the first token that is replayed, instead of the trace's prompt lengths.
+        depth: u64 = "4096",
         /// At most so many decoded tokens of each sequence.
         decode_tokens: NonZeroU64 = "256",
         /// What happens to the cache between sequences: keep or clear.
@@ -215,11 +303,12 @@ section! {
 
 impl Scenario {
     /// The paths that are relative to the scenario's folder when the file gives them.
-    pub(super) fn paths_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 4] {
+    pub(super) fn paths_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 5] {
         [
             ("model.config", &mut self.model.config),
             ("model.gguf", &mut self.model.gguf),
             ("cache.profile", &mut self.cache.profile),
+            ("prefetch.profile", &mut self.prefetch.profile),
             ("workload.trace", &mut self.workload.trace),
         ]
     }

@@ -59,6 +59,26 @@ impl FromGiven for Reserve {
     }
 }
 
+/// Share of lookups that hit; unlike other percentages it may be zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HitRate(
+    /// The share.
+    pub Percent,
+);
+
+impl FromGiven for HitRate {
+    fn from_given(value: &Value) -> Result<Self> {
+        let share = match value {
+            Value::String(text) => text.parse()?,
+            _ => return Err(refuse(value, "a percentage like \"80 %\"")),
+        };
+        if share > Percent::WHOLE {
+            return Err(refuse(value, "a percentage from 0 % to 100 %"));
+        }
+        Ok(Self(share))
+    }
+}
+
 /// An expert that never leaves the cache, written `layer:expert`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PinnedExpert {

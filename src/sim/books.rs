@@ -4,6 +4,18 @@ use crate::metrics::{AccessCounts, LinkUse, Quantiles, SequenceSummary, Summary,
 use crate::trace::{Pass, Phase};
 use crate::units::{SimDuration, SimTime};
 
+/// What ended an idle time of the GPU stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// A copy arrived, whose NVMe read, where there was one, ended at `read_done`.
+    Copy {
+        /// End of the read.
+        read_done: Option<SimTime>,
+    },
+    /// The CPU was done.
+    Cpu,
+}
+
 /// Running totals of a simulation.
 #[derive(Debug, Default)]
 pub(super) struct Books {
@@ -31,12 +43,17 @@ impl Books {
         self.current.overhead_ns += overhead.as_ns();
     }
 
-    /// The GPU stream stood idle from `from` to `to`, waiting for an expert whose NVMe read ended at `read_done`.
-    pub(super) fn waited(&mut self, from: SimTime, to: SimTime, read_done: Option<SimTime>) {
+    /// The GPU stream stood idle from `from` to `to`, and this ended the wait.
+    pub(super) fn waited(&mut self, from: SimTime, to: SimTime, wait: Wait) {
         let whole = to.since(from);
-        let nvme = read_done.map_or(SimDuration::ZERO, |done| done.min(to).since(from));
-        self.current.wait_nvme_ns += nvme.as_ns();
-        self.current.wait_h2d_ns += (whole - nvme).as_ns();
+        match wait {
+            Wait::Copy { read_done } => {
+                let nvme = read_done.map_or(SimDuration::ZERO, |done| done.max(from).min(to).since(from));
+                self.current.wait_nvme_ns += nvme.as_ns();
+                self.current.wait_h2d_ns += (whole - nvme).as_ns();
+            }
+            Wait::Cpu => self.current.wait_cpu_ns += whole.as_ns(),
+        }
     }
 
     /// Closes the books of a pass that took `span`, which its shares must add up to.

@@ -1,20 +1,37 @@
-//! The closed set of things that happen.
+//! What can happen, and in which order where it happens at the same instant.
 
 use crate::engine::{Event, Rank};
+
+/// A device that works beside the GPU stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Device {
+    /// Copies from host to GPU.
+    H2d,
+    /// Copies from GPU to host.
+    D2h,
+    /// Reads from NVMe.
+    Nvme,
+    /// Experts and layers on the CPU.
+    Cpu,
+}
+
+impl Device {
+    pub(super) const ALL: [Self; 4] = [Self::H2d, Self::D2h, Self::Nvme, Self::Cpu];
+}
 
 /// Something that happened, at the instant the engine's clock shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Happening {
     /// A pass begins.
     PassBegins,
-    /// The stretch before the experts of the current layer has computed: the router's choice is known.
+    /// The stretch before the experts of the current layer has computed on the GPU: the router's choice is known.
     Routed,
     /// The resident experts of the current layer have computed.
     ResidentDone,
-    /// The NVMe read of a missing expert has ended.
-    ReadDone(u32),
-    /// A missing expert has arrived in VRAM.
-    Arrived(u32),
+    /// What runs on a device has ended.
+    DeviceDone(Device),
+    /// Something that shares the DRAM bus has ended, unless the bus has changed since: then the number is an old one.
+    BusTick(u64),
     /// One launch of missing experts has computed.
     MissingDone,
     /// The tail after the last MoE layer has computed: the token is out.
@@ -24,7 +41,8 @@ pub(super) enum Happening {
 impl Event for Happening {
     fn rank(&self) -> Rank {
         match self {
-            Self::ReadDone(_) | Self::Arrived(_) => Rank::TransferDone,
+            Self::DeviceDone(Device::Cpu) => Rank::ComputeDone,
+            Self::DeviceDone(_) | Self::BusTick(_) => Rank::TransferDone,
             Self::Routed | Self::ResidentDone | Self::MissingDone | Self::PassDone => Rank::ComputeDone,
             Self::PassBegins => Rank::Dispatch,
         }

@@ -1,18 +1,66 @@
-//! One layer event: what the router asked for, what was resident, and what is still on its way.
+//! One layer event: what the router asked for, what was resident, and what becomes of the rest.
 
-use crate::cache::replay::Routing;
+use crate::cache::replay::{Routing, tally};
 use crate::cache::{ExpertCache, Lookup, Policy};
 use crate::metrics::AccessCounts;
 use crate::trace::{ExpertNumber, Pass};
 use crate::units::SimTime;
 
+/// What becomes of an expert that is not resident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is copied to the GPU and computed there.
+    Fetch,
+    /// It lies in the prefetch buffer and is computed with the resident ones.
+    Prefetched,
+    /// The CPU computes it.
+    Cpu,
+    /// A low-bit copy is computed with the resident ones.
+    Degrade,
+    /// It is left out.
+    Skip,
+    /// Another, resident expert is computed instead.
+    Substitute,
+}
+
 /// A missing expert of the current layer event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Missing {
+    /// Its number in the layer.
+    pub(super) expert: u32,
     /// Tokens of the pass that ask for it.
     pub(super) tokens: u64,
+    /// Gate weight of its selections.
+    pub(super) weight: u64,
+    /// What becomes of it.
+    pub(super) fate: Fate,
+    /// Its bytes are not in host memory and must be read first.
+    pub(super) on_nvme: bool,
+    /// A prefetch of it is on its way already.
+    pub(super) under_way: bool,
     /// When its NVMe read ended; `None` where it came from host memory.
     pub(super) read_done: Option<SimTime>,
+}
+
+/// Lookups that hit at a given rate, spread as evenly as whole numbers allow.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AssumedHits {
+    rate_ppm: u64,
+    owed: u64,
+}
+
+impl AssumedHits {
+    pub(super) fn new(rate_ppm: u64) -> Self {
+        Self { rate_ppm, owed: 0 }
+    }
+
+    fn next(&mut self) -> bool {
+        const WHOLE: u64 = 1_000_000;
+        self.owed += self.rate_ppm;
+        let hit = self.owed >= WHOLE;
+        self.owed -= if hit { WHOLE } else { 0 };
+        hit
+    }
 }
 
 /// The layer event that is being served. Its buffers are reused from event to event.
@@ -22,7 +70,9 @@ pub(super) struct LayerEvent {
     pub(super) resident: Vec<u64>,
     /// Missing experts in order of first appearance.
     pub(super) missing: Vec<Missing>,
-    /// Missing experts that have not arrived yet.
+    /// All experts of the event in order of first appearance.
+    pub(super) asked: Vec<u32>,
+    /// Missing experts that have yet to arrive.
     pub(super) awaited: usize,
     /// Launches that have not computed yet.
     pub(super) computing: usize,
@@ -30,14 +80,29 @@ pub(super) struct LayerEvent {
     pub(super) number: u64,
     /// Where each expert of the event stands: its place in `resident` or in `missing`.
     place: Vec<u32>,
+    /// The last event that each expert was asked for in, where no cache keeps account of that.
+    stamp: Vec<u64>,
+    /// Whether it was missing then.
+    missed: Vec<bool>,
+    /// Events without a cache so far.
+    stamps: u64,
 }
 
 impl LayerEvent {
     pub(super) fn new(experts: u32) -> Self {
-        Self { place: vec![0; experts as usize], ..Self::default() }
+        let experts = experts as usize;
+        Self { place: vec![0; experts], stamp: vec![0; experts], missed: vec![false; experts], ..Self::default() }
     }
 
-    /// Puts the selections of `pass` in `layer` to the cache, as the next event.
+    fn begin(&mut self) {
+        self.resident.clear();
+        self.missing.clear();
+        self.asked.clear();
+        self.awaited = 0;
+        self.computing = 0;
+    }
+
+    /// Puts the selections of `pass` in `layer` to the cache, as the next event, which stays open.
     pub(super) fn ask<I: ExpertNumber, P: Policy>(
         &mut self,
         cache: &mut ExpertCache<P>,
@@ -46,31 +111,90 @@ impl LayerEvent {
         layer: u32,
         counts: &mut AccessCounts,
     ) {
-        self.resident.clear();
-        self.missing.clear();
+        self.begin();
         let mut number = self.number;
-        routing.layer_event(cache, pass, layer, &mut number, counts, |_, expert, found| {
-            self.place(expert, found);
+        routing.open_event(cache, pass, layer, &mut number, counts, |slot, expert, found| {
+            self.place(expert, found, routing.weight(slot));
         });
         self.number = number;
-        self.awaited = self.missing.len();
-        self.computing = 0;
+    }
+
+    /// The same where no cache is asked: every lookup misses, or hits as `assumed` says.
+    pub(super) fn ask_without_cache<I: ExpertNumber>(
+        &mut self,
+        routing: &Routing<'_, I>,
+        pass: &Pass,
+        layer: u32,
+        size: u64,
+        counts: &mut AccessCounts,
+        mut assumed: Option<&mut AssumedHits>,
+    ) {
+        self.begin();
+        self.stamps += 1;
+        self.number += 1;
+        counts.events += 1;
+        routing.selections(pass, layer, |slot, expert| {
+            let index = expert as usize;
+            let again = self.stamp[index] == self.stamps;
+            if !again {
+                self.stamp[index] = self.stamps;
+                self.missed[index] = !assumed.as_mut().is_some_and(|hits| hits.next());
+            }
+            let found = match (self.missed[index], again) {
+                (false, false) => Lookup::Hit,
+                (false, true) => Lookup::HitAgain,
+                (true, false) => Lookup::Miss,
+                (true, true) => Lookup::MissAgain,
+            };
+            let weight = routing.weight(slot);
+            tally(counts, found, size, weight);
+            self.place(expert, found, weight);
+        });
     }
 
     #[inline]
-    fn place(&mut self, expert: u32, found: Lookup) {
+    fn place(&mut self, expert: u32, found: Lookup, weight: u16) {
         let place = &mut self.place[expert as usize];
         match found {
             Lookup::Hit => {
                 *place = u32::try_from(self.resident.len()).unwrap_or(u32::MAX);
                 self.resident.push(1);
+                self.asked.push(expert);
             }
             Lookup::Miss => {
                 *place = u32::try_from(self.missing.len()).unwrap_or(u32::MAX);
-                self.missing.push(Missing { tokens: 1, read_done: None });
+                self.asked.push(expert);
+                self.missing.push(Missing {
+                    expert,
+                    tokens: 1,
+                    weight: u64::from(weight),
+                    fate: Fate::Fetch,
+                    on_nvme: false,
+                    under_way: false,
+                    read_done: None,
+                });
             }
             Lookup::HitAgain => self.resident[*place as usize] += 1,
-            Lookup::MissAgain => self.missing[*place as usize].tokens += 1,
+            Lookup::MissAgain => {
+                let missing = &mut self.missing[*place as usize];
+                missing.tokens += 1;
+                missing.weight += u64::from(weight);
+            }
         }
+    }
+
+    /// Position of a missing expert that this event asked for.
+    pub(super) fn position(&self, expert: u32) -> Option<usize> {
+        self.missing.iter().position(|missing| missing.expert == expert)
+    }
+
+    /// Missing experts of one fate.
+    pub(super) fn of_fate(&self, fate: Fate) -> impl Iterator<Item = &Missing> {
+        self.missing.iter().filter(move |missing| missing.fate == fate)
+    }
+
+    /// Whether any missing expert has this fate.
+    pub(super) fn has(&self, fate: Fate) -> bool {
+        self.of_fate(fate).next().is_some()
     }
 }

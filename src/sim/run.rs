@@ -1,18 +1,21 @@
-//! The run itself: devices, the pass and layer being served, and what each event does.
+//! The run itself: the clock, the pass and layer being served, and what each event does.
 
-use super::books::Books;
-use super::event::Happening;
-use super::layer::LayerEvent;
+use super::books::{Books, Wait};
+use super::cpu::{CpuJob, CpuWork};
+use super::event::{Device, Happening};
+use super::fabric::{Fabric, Finished};
+use super::layer::{AssumedHits, Fate, LayerEvent};
+use super::prefetching::Prefetching;
 use crate::cache::replay::Routing;
 use crate::cache::{ExpertCache, Policy};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::metrics::Summary;
-use crate::plan::{LinkPlan, Overlap, Plan};
-use crate::resource::{Link, SerialDevice};
-use crate::serving::{PassCosts, StretchCost};
+use crate::plan::{LayerHome, Overlap, Plan};
+use crate::resource::SerialDevice;
+use crate::serving::StretchCost;
 use crate::trace::{ExpertNumber, Ids, Pass};
-use crate::units::{Bytes, SimDuration, SimTime};
+use crate::units::{SimDuration, SimTime};
 
 /// Simulates one configuration.
 ///
@@ -25,72 +28,64 @@ pub fn simulate(plan: &Plan) -> Result<Summary> {
     }
 }
 
-/// A link and how long it takes for an expert of each layer.
-struct Carrier {
-    link: Link,
-    time_of_layer: Vec<SimDuration>,
-}
-
-impl Carrier {
-    fn new(plan: &LinkPlan, costs: &PassCosts, layers: u32) -> Self {
-        let link = Link::new(plan.bandwidth, plan.latency);
-        let time_of_layer =
-            (0..layers).map(|layer| link.transfer_time(costs.experts().bytes(layer))).collect();
-        Self { link, time_of_layer }
-    }
-
-    fn submit(&mut self, now: SimTime, layer: u32, size: Bytes) -> SimTime {
-        self.link.submit(now, size, self.time_of_layer[layer as usize]).end
-    }
-}
-
-struct Simulation<'a, I> {
-    plan: &'a Plan,
-    routing: Routing<'a, I>,
-    engine: Engine<Happening>,
+pub(super) struct Simulation<'a, I> {
+    pub(super) plan: &'a Plan,
+    pub(super) routing: Routing<'a, I>,
+    pub(super) engine: Engine<Happening>,
     gpu: SerialDevice,
-    h2d: Option<Carrier>,
-    nvme: Option<Carrier>,
-    cache: ExpertCache<Box<dyn Policy>>,
+    pub(super) fabric: Fabric,
+    pub(super) cache: ExpertCache<Box<dyn Policy>>,
+    /// Host memory as a cache over NVMe.
+    pub(super) dram: Option<ExpertCache<Box<dyn Policy>>>,
+    pub(super) assumed: Option<AssumedHits>,
+    pub(super) prefetching: Option<Prefetching>,
     /// Of the caches before this one, where each sequence has its own.
     overshoot_max: u64,
-    books: Books,
+    pub(super) books: Books,
     layers: u32,
     /// Position in the list of passes, the layer being served, and its event.
-    pass: usize,
+    pub(super) pass: usize,
     pass_began: SimTime,
-    layer: u32,
-    event: LayerEvent,
+    pub(super) layer: u32,
+    pub(super) event: LayerEvent,
     resident_done: bool,
+    /// The CPU has work of this layer event left, its result on the way back included.
+    pub(super) cpu_busy: bool,
+    /// What the CPU's part of this event waits for: reads, and the activations on their way over.
+    pub(super) cpu_waits_for: usize,
     stretch_costs: Vec<StretchCost>,
     decode_before: (u64, u64),
+    /// What ended last beside the GPU stream, and so ends the stream's idle time if it stood idle.
+    pub(super) wait: Wait,
 }
 
 impl<'a, I: ExpertNumber> Simulation<'a, I> {
     fn new(plan: &'a Plan, ids: &'a [I]) -> Self {
-        let layers = plan.cache.shape.layers;
-        let carrier =
-            |link: &Option<LinkPlan>| link.as_ref().map(|link| Carrier::new(link, &plan.costs, layers));
-        let trace = &plan.workload.trace;
-        let routing = Routing::new(trace, ids, plan.workload.future.as_deref(), plan.cache.grouping);
+        let workload = &plan.workload;
+        let routing = Routing::new(&workload.trace, ids, workload.future.as_deref(), plan.cache.grouping);
         Self {
             plan,
             routing,
             engine: Engine::default(),
             gpu: SerialDevice::default(),
-            h2d: carrier(&plan.machine.h2d),
-            nvme: carrier(&plan.machine.nvme),
+            fabric: Fabric::new(&plan.machine),
             cache: plan.build_cache(),
+            dram: plan.placement.dram.as_ref().map(|dram| dram.build(&[])),
+            assumed: plan.cache.hit_rate_ppm.map(AssumedHits::new),
+            prefetching: plan.prefetch.as_ref().map(|prefetch| Prefetching::new(prefetch, plan)),
             overshoot_max: 0,
             books: Books::default(),
-            layers,
+            layers: plan.cache.shape.layers,
             pass: 0,
             pass_began: SimTime::ZERO,
             layer: 0,
             event: LayerEvent::new(plan.cache.shape.experts),
             resident_done: false,
+            cpu_busy: false,
+            cpu_waits_for: 0,
             stretch_costs: Vec::new(),
             decode_before: (0, 0),
+            wait: Wait::Cpu,
         }
     }
 
@@ -103,33 +98,45 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
                 Happening::PassBegins => self.begin_pass(),
                 Happening::Routed => self.route(),
                 Happening::ResidentDone => self.resident_done(),
-                Happening::ReadDone(index) => self.read_done(index),
-                Happening::Arrived(index) => self.arrived(index),
+                Happening::DeviceDone(device) => self.device_done(device),
+                Happening::BusTick(generation) => {
+                    if let Some(device) = self.fabric.bus_tick(&mut self.engine, generation) {
+                        self.device_done(device);
+                    }
+                }
                 Happening::MissingDone => {
                     self.event.computing -= 1;
+                    self.fetch_next_into_the_buffer();
                     self.finish_layer_if_done();
                 }
                 Happening::PassDone => self.finish_pass(),
             }
         }
+        if let Some(prefetching) = &mut self.prefetching {
+            prefetching.end_of_sequence(&mut self.fabric);
+        }
         let span = self.engine.now().since(SimTime::ZERO);
         let mut links = vec![self.gpu.usage("gpu", span)];
-        links.extend(self.h2d.iter().map(|carrier| carrier.link.usage("h2d", span)));
-        links.extend(self.nvme.iter().map(|carrier| carrier.link.usage("nvme", span)));
+        links.extend(self.fabric.usage(span));
         let overshoot = self.overshoot_max.max(self.cache.overshoot_max());
-        Ok(self.books.summarise(links, span, overshoot, self.engine.dispatched()))
+        let prefetch = self.prefetching.map(Prefetching::into_counts).unwrap_or_default();
+        Ok(self.books.summarise(links, span, overshoot, self.engine.dispatched(), prefetch))
     }
 
-    fn current_pass(&self) -> &'a Pass {
+    pub(super) fn current_pass(&self) -> &'a Pass {
         &self.plan.workload.passes[self.pass]
     }
 
-    /// Appends work to the GPU stream and schedules its end. If the stream stood idle, it was waiting for an expert
-    /// whose NVMe read ended at `read_done`.
-    fn compute(&mut self, cost: StretchCost, read_done: Option<SimTime>, end: Happening) {
+    pub(super) fn home(&self) -> LayerHome {
+        self.plan.placement.homes[self.layer as usize]
+    }
+
+    /// Appends work to the GPU stream and schedules its end. If the stream stood idle, what ended last beside it is what
+    /// it waited for.
+    fn compute(&mut self, cost: StretchCost, end: Happening) {
         let now = self.engine.now();
         if self.gpu.free_at() < now {
-            self.books.waited(self.gpu.free_at(), now, read_done);
+            self.books.waited(self.gpu.free_at(), now, self.wait);
         }
         self.books.gpu(cost.compute, cost.overhead);
         let job = self.gpu.submit(now, cost.compute + cost.overhead, cost.bytes);
@@ -139,9 +146,12 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
     fn begin_pass(&mut self) {
         let pass = self.current_pass();
         let previous = self.pass.checked_sub(1).map(|index| self.plan.workload.passes[index].sequence);
-        if self.plan.cache.clear_between && previous.is_some_and(|sequence| sequence != pass.sequence) {
-            self.overshoot_max = self.overshoot_max.max(self.cache.overshoot_max());
-            self.cache = self.plan.rebuild_cache(self.pass, self.event.number);
+        if previous != Some(pass.sequence) {
+            self.begin_sequence(previous.is_some());
+        }
+        if let Some(shared) = self.plan.cache.shared_with_kv {
+            let kv = self.plan.costs.kv_bytes(pass.context + pass.rows);
+            self.cache.set_capacity(shared.saturating_sub(kv).min(self.plan.cache.shape.total()).get());
         }
         self.pass_began = self.engine.now();
         self.decode_before = (self.books.decode.lookups, self.books.decode.hits);
@@ -149,6 +159,17 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         self.layer = 0;
         self.plan.costs.stretch_costs(pass, &mut self.stretch_costs);
         self.begin_layer(self.plan.costs.overheads().per_pass);
+    }
+
+    fn begin_sequence(&mut self, is_another: bool) {
+        if is_another && self.plan.cache.clear_between {
+            self.overshoot_max = self.overshoot_max.max(self.cache.overshoot_max());
+            self.cache = self.plan.rebuild_cache(self.pass, self.event.number);
+            self.dram = self.plan.placement.dram.as_ref().map(|dram| dram.build(&[]));
+        }
+        if let Some(prefetching) = &mut self.prefetching {
+            prefetching.begin_sequence(&mut self.fabric);
+        }
     }
 
     /// The stretch up to the router of the current layer, or the tail where there is no further layer.
@@ -159,88 +180,90 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             (self.plan.costs.tail_cost(self.current_pass()), Happening::PassDone)
         };
         cost.overhead += extra_overhead;
-        self.compute(cost, None, end);
+        if self.layer < self.layers && self.home() == LayerHome::Cpu {
+            let duration = self.cpu_time(cost.bytes, cost.flops) + extra_overhead;
+            let job = CpuJob { work: CpuWork::Stretch, duration, bytes: cost.bytes };
+            self.fabric.compute(&mut self.engine, job);
+            return;
+        }
+        if self.layer < self.layers
+            && let Some(prefetching) = &self.prefetching
+        {
+            cost.overhead += prefetching.cost();
+        }
+        self.compute(cost, end);
     }
 
     fn route(&mut self) {
-        let pass = self.current_pass();
-        let counts = self.books.counts(pass.phase);
-        self.event.ask(&mut self.cache, &self.routing, pass, self.layer, counts);
+        self.decide();
         self.resident_done = false;
-        if self.plan.machine.overlap == Overlap::WithinLayer {
-            self.fetch_missing();
+        if self.plan.machine.overlap != Overlap::None {
+            self.start_missing();
         }
-        if self.event.resident.is_empty() {
+        self.prefetch_ahead();
+        let cost = self.resident_cost();
+        if cost == StretchCost::default() {
             self.resident_done();
-            return;
-        }
-        let tokens = self.event.resident.iter().copied();
-        let cost = self.launch_cost(tokens, self.event.resident.len());
-        self.compute(cost, None, Happening::ResidentDone);
-    }
-
-    /// Cost of one launch over `count` experts with these tokens each.
-    fn launch_cost(&self, tokens: impl Iterator<Item = u64>, count: usize) -> StretchCost {
-        let experts = self.plan.costs.experts();
-        let compute = if self.current_pass().rows == 1 {
-            experts.single_token_time(self.layer, count)
         } else {
-            tokens.map(|tokens| experts.time(self.layer, tokens)).sum()
-        };
-        let bytes = experts.bytes(self.layer).times(count as u64);
-        StretchCost { compute, overhead: self.plan.costs.overheads().launch, bytes }
+            self.compute(cost, Happening::ResidentDone);
+        }
     }
 
     fn resident_done(&mut self) {
         self.resident_done = true;
         if self.plan.machine.overlap == Overlap::None {
-            self.fetch_missing();
+            self.start_missing();
         }
         self.finish_layer_if_done();
     }
 
-    fn fetch_missing(&mut self) {
-        let (now, size) = (self.engine.now(), self.plan.costs.experts().bytes(self.layer));
-        for index in 0..u32::try_from(self.event.missing.len()).unwrap_or(u32::MAX) {
-            match &mut self.nvme {
-                Some(nvme) => {
-                    let end = nvme.submit(now, self.layer, size);
-                    self.engine.schedule_at(end, Happening::ReadDone(index));
-                }
-                None => self.copy(index),
+    /// What ran on a device has ended.
+    fn device_done(&mut self, device: Device) {
+        let now = self.engine.now();
+        match self.fabric.finish(now, device) {
+            Some(Finished::Moved(device, tag)) => self.moved(device, tag),
+            Some(Finished::Computed(CpuWork::Stretch)) => {
+                self.wait = Wait::Cpu;
+                self.route();
             }
+            Some(Finished::Computed(CpuWork::Experts)) => self.experts_computed(),
+            None => {}
         }
+        self.fabric.go_on(&mut self.engine, device);
+        self.finish_layer_if_done();
     }
 
-    /// Copies a missing expert to VRAM; where memory is unified it is there already.
-    fn copy(&mut self, index: u32) {
-        let (now, size) = (self.engine.now(), self.plan.costs.experts().bytes(self.layer));
-        let end = self.h2d.as_mut().map_or(now, |h2d| h2d.submit(now, self.layer, size));
-        self.engine.schedule_at(end, Happening::Arrived(index));
-    }
-
-    fn read_done(&mut self, index: u32) {
-        self.event.missing[index as usize].read_done = Some(self.engine.now());
-        self.copy(index);
-    }
-
-    fn arrived(&mut self, index: u32) {
+    /// A missing expert lies in GPU memory.
+    pub(super) fn arrived(&mut self, index: usize) {
         self.event.awaited -= 1;
-        let arrived = self.event.missing[index as usize];
+        let arrived = self.event.missing[index];
+        self.wait = Wait::Copy { read_done: arrived.read_done };
         let cost = match self.plan.machine.overlap {
+            Overlap::None if self.plan.machine.single_buffer => {
+                self.launch_cost(std::iter::once(arrived.tokens), 1)
+            }
             Overlap::None if self.event.awaited > 0 => return,
             Overlap::None => {
-                let tokens = self.event.missing.iter().map(|missing| missing.tokens);
-                self.launch_cost(tokens, self.event.missing.len())
+                let fetched = || self.event.of_fate(Fate::Fetch).map(|missing| missing.tokens);
+                self.launch_cost(fetched(), fetched().count())
             }
-            Overlap::WithinLayer => self.launch_cost(std::iter::once(arrived.tokens), 1),
+            Overlap::WithinLayer | Overlap::AcrossLayers => {
+                self.launch_cost(std::iter::once(arrived.tokens), 1)
+            }
         };
         self.event.computing += 1;
-        self.compute(cost, arrived.read_done, Happening::MissingDone);
+        self.compute(cost, Happening::MissingDone);
     }
 
     fn finish_layer_if_done(&mut self) {
-        if self.resident_done && self.event.awaited == 0 && self.event.computing == 0 {
+        let done = self.resident_done
+            && self.event.awaited == 0
+            && self.event.computing == 0
+            && !self.cpu_busy
+            && (self.plan.machine.overlap != Overlap::WithinLayer || self.fabric.is_quiet());
+        if done {
+            self.resident_done = false;
+            self.forget_unused_prefetches();
             self.layer += 1;
             self.begin_layer(SimDuration::ZERO);
         }

@@ -1,0 +1,202 @@
+//! What becomes of the experts that a layer event does not find in GPU memory.
+
+use super::event::Device;
+use super::layer::Fate;
+use super::run::Simulation;
+use crate::cache::{Access, Lookup, NEVER};
+use crate::plan::{LayerHome, MissAction};
+use crate::trace::ExpertNumber;
+use crate::units::SimDuration;
+
+impl<I: ExpertNumber> Simulation<'_, I> {
+    /// Asks the cache for the experts of the layer and decides what becomes of those it does not hold.
+    pub(super) fn decide(&mut self) {
+        let (pass, layer, home) = (self.current_pass(), self.layer, self.home());
+        let size = self.plan.costs.experts().bytes(layer).get();
+        let counts = self.books.counts(pass.phase);
+        let cached = home == LayerHome::Gpu && self.assumed.is_none();
+        if cached {
+            self.event.ask(&mut self.cache, &self.routing, pass, layer, counts);
+        } else {
+            let assumed = self.assumed.as_mut().filter(|_| home == LayerHome::Gpu);
+            self.event.ask_without_cache(&self.routing, pass, layer, size, counts, assumed);
+        }
+        if !self.event.missing.is_empty() {
+            self.claim_prefetched();
+            match home {
+                LayerHome::Gpu => self.choose_fates(),
+                LayerHome::CpuExperts | LayerHome::Cpu => {
+                    let offload = self.plan.placement.offload_tokens.is_some_and(|least| pass.rows >= least);
+                    self.set_fates(if offload { Fate::Fetch } else { Fate::Cpu });
+                }
+            }
+            self.look_in_host_memory();
+            self.book_fates();
+        }
+        if cached {
+            self.forgo_what_does_not_stay();
+            self.routing.close_event(&mut self.cache, layer, &mut self.event.number);
+        }
+    }
+
+    /// Gives every missing expert that still would be fetched, and is not on its way already, this fate.
+    fn set_fates(&mut self, fate: Fate) {
+        for missing in &mut self.event.missing {
+            if missing.fate == Fate::Fetch && !missing.under_way {
+                missing.fate = fate;
+            }
+        }
+    }
+
+    fn choose_fates(&mut self) {
+        match self.plan.placement.miss.action {
+            MissAction::Fetch => {}
+            MissAction::Cpu => self.set_fates(Fate::Cpu),
+            MissAction::Auto => self.choose_the_faster(),
+            MissAction::Degrade => self.spare(Fate::Degrade),
+            MissAction::Skip => self.spare(Fate::Skip),
+            MissAction::Substitute => {
+                let layer = self.layer;
+                let experts = self.cache.shape().experts;
+                let asked = &self.event.asked;
+                let any = self.assumed.is_some()
+                    || (0..experts)
+                        .any(|expert| self.cache.is_resident(layer, expert) && !asked.contains(&expert));
+                if any {
+                    self.spare(Fate::Substitute);
+                }
+            }
+        }
+    }
+
+    /// Spares the fetch of missing experts: of all, or of those that are below the limit of gate weight.
+    fn spare(&mut self, fate: Fate) {
+        match self.plan.placement.miss.below_ppm {
+            None => self.set_fates(fate),
+            Some(limit) => {
+                let pass = self.current_pass();
+                for index in 0..self.event.missing.len() {
+                    let missing = self.event.missing[index];
+                    let small = self.largest_share_ppm(pass, missing.expert) < limit;
+                    if small && missing.fate == Fate::Fetch && !missing.under_way {
+                        self.event.missing[index].fate = fate;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The largest share of a token's gate weight that an expert has among the tokens that ask for it, in parts per
+    /// million. Where weights are unknown every expert of a token counts the same.
+    fn largest_share_ppm(&self, pass: &crate::trace::Pass, expert: u32) -> u64 {
+        let top_k = self.routing.top_k().max(1);
+        let (mut largest, mut row, mut total, mut own, mut seen) = (0, 0, 0_u64, None, 0_u64);
+        let close = |total: u64, own: Option<u64>, seen: u64, largest: &mut u64| {
+            if let Some(own) = own {
+                let share = if total == 0 { 1_000_000 / seen.max(1) } else { own * 1_000_000 / total };
+                *largest = share.max(*largest);
+            }
+        };
+        self.routing.selections(pass, self.layer, |slot, found| {
+            if slot / top_k != row {
+                close(total, own, seen, &mut largest);
+                (row, total, own, seen) = (slot / top_k, 0, None, 0);
+            }
+            let weight = u64::from(self.routing.weight(slot));
+            total += weight;
+            seen += 1;
+            if found == expert {
+                own = Some(weight);
+            }
+        });
+        close(total, own, seen, &mut largest);
+        largest
+    }
+
+    /// One by one in order of appearance: whichever of copy and CPU would be done first, given what is under way and
+    /// what was given to each before. A tie goes to the copy, after which the expert is resident.
+    fn choose_the_faster(&mut self) {
+        let now = self.engine.now();
+        let mut copied = self.fabric.backlog(Device::H2d, now);
+        let size = self.plan.costs.experts().bytes(self.layer);
+        let copy = self.plan.machine.h2d.map_or(SimDuration::ZERO, |link| link.curve.time(size));
+        let there_and_back = self.activation_time().times(2);
+        let mut computed = there_and_back + self.plan.machine.cpu.map_or(SimDuration::ZERO, |cpu| cpu.layer_overhead);
+        for index in 0..self.event.missing.len() {
+            let missing = self.event.missing[index];
+            if missing.fate != Fate::Fetch || missing.under_way {
+                continue;
+            }
+            let gpu = self.launch_cost(std::iter::once(missing.tokens), 1);
+            let by_copy = copied + copy + gpu.compute + gpu.overhead;
+            let by_cpu = computed + self.cpu_expert_time(missing.tokens);
+            if by_cpu < by_copy {
+                self.event.missing[index].fate = Fate::Cpu;
+                computed = by_cpu;
+            } else {
+                copied += copy;
+            }
+        }
+    }
+
+    /// Of experts that live on NVMe, finds those that host memory holds.
+    fn look_in_host_memory(&mut self) {
+        if self.plan.machine.nvme.is_none() {
+            return;
+        }
+        let layer = self.layer;
+        let phase = self.current_pass().phase;
+        let counts = self.books.counts(phase);
+        let wanted = |fate| matches!(fate, Fate::Fetch | Fate::Prefetched | Fate::Cpu);
+        let Some(dram) = &mut self.dram else {
+            for missing in &mut self.event.missing {
+                missing.on_nvme = matches!(missing.fate, Fate::Fetch | Fate::Cpu);
+            }
+            return;
+        };
+        dram.begin_event();
+        for missing in self.event.missing.iter_mut().filter(|missing| wanted(missing.fate)) {
+            let access = Access { event: self.event.number, next_event: NEVER, weight: 0 };
+            let found = dram.select(layer, missing.expert, &access);
+            missing.on_nvme = found == Lookup::Miss;
+            counts.dram_lookups += 1;
+            counts.dram_hits += u64::from(found == Lookup::Hit);
+        }
+        dram.end_event(layer);
+    }
+
+    fn book_fates(&mut self) {
+        let phase = self.current_pass().phase;
+        let counts = self.books.counts(phase);
+        for missing in &self.event.missing {
+            let (count, weight) = match missing.fate {
+                Fate::Fetch => continue,
+                Fate::Prefetched => {
+                    counts.hits_when_needed += 1;
+                    continue;
+                }
+                Fate::Cpu => {
+                    counts.on_cpu += 1;
+                    counts.fetched -= 1;
+                    continue;
+                }
+                Fate::Degrade => (&mut counts.degraded, &mut counts.weight_degraded),
+                Fate::Skip => (&mut counts.skipped, &mut counts.weight_skipped),
+                Fate::Substitute => (&mut counts.substituted, &mut counts.weight_substituted),
+            };
+            *count += 1;
+            *weight += missing.weight;
+            counts.fetched -= 1;
+        }
+    }
+
+    /// Only what is copied to the GPU comes to lie in the cache, and a single buffer keeps nothing.
+    fn forgo_what_does_not_stay(&mut self) {
+        let none_stays = self.plan.machine.single_buffer;
+        for missing in &self.event.missing {
+            if none_stays || !matches!(missing.fate, Fate::Fetch | Fate::Prefetched) {
+                self.cache.forgo(self.layer, missing.expert);
+            }
+        }
+    }
+}
