@@ -39,8 +39,14 @@ fn facts_leave_out_nothing_that_the_data_files_hold() {
         let rows = file["row"].as_array().unwrap().iter();
         rows.map(|row| {
             let row = row.as_table().unwrap();
-            let keys = row.keys().filter(|key| !plain.contains(&key.as_str())).cloned().collect();
-            (row["id"].as_str().unwrap().to_owned(), keys)
+            let keys = row.iter().filter(|(key, _)| !plain.contains(&key.as_str()));
+            let keys = keys.flat_map(|(key, value)| match value.as_table() {
+                Some(map) if key == "cpu_dtype_efficiency" => {
+                    map.keys().map(|name| format!("{key}.{name}")).collect()
+                }
+                _ => vec![key.clone()],
+            });
+            (row["id"].as_str().unwrap().to_owned(), keys.collect())
         })
         .collect::<BTreeMap<String, BTreeSet<String>>>()
     };

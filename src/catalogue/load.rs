@@ -15,6 +15,9 @@ use crate::error::{Error, Place, Result};
 /// Keys that hold no number, in rows of any kind; they keep the shape they have.
 const PLAIN_KEYS: [&str; 5] = ["id", "name", "aliases", "note", "unified"];
 
+/// Keys that hold a number for each of several names, such as storage types.
+const MAP_KEYS: [&str; 1] = ["cpu_dtype_efficiency"];
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -57,27 +60,44 @@ pub(super) fn parse_embedded<T: DeserializeOwned>(text: &str, file: &str) -> Vec
 
 /// Gives every number of the row its own source and fidelity.
 fn expand_row(row: &mut Table, sources: &BTreeMap<String, String>) -> std::result::Result<(), String> {
-    let default_source = row.remove("source");
-    let default_fidelity = row.remove("fidelity");
+    let defaults = [("source", row.remove("source")), ("fidelity", row.remove("fidelity"))];
     for (key, value) in row.iter_mut().filter(|(key, _)| !PLAIN_KEYS.contains(&key.as_str())) {
-        let mut number = match &mut *value {
-            Value::Table(table)
-                if table.contains_key("value") && table.keys().all(|key| is_number_key(key)) =>
-            {
-                std::mem::take(table)
+        match value {
+            Value::Table(map) if MAP_KEYS.contains(&key.as_str()) => {
+                for (name, value) in map.iter_mut() {
+                    expand_number(value, &defaults, sources)
+                        .map_err(|message| format!("{key}.{name}: {message}"))?;
+                }
             }
-            bare => Table::from_iter([("value".to_owned(), bare.clone())]),
-        };
-        for (name, default) in [("source", &default_source), ("fidelity", &default_fidelity)] {
-            if let (false, Some(default)) = (number.contains_key(name), default) {
-                number.insert(name.to_owned(), default.clone());
+            number => {
+                expand_number(number, &defaults, sources).map_err(|message| format!("{key}: {message}"))?;
             }
         }
-        if let Some(Value::String(source)) = number.get_mut("source") {
-            *source = expand_source(source, sources).map_err(|message| format!("{key}: {message}"))?;
-        }
-        *value = Value::Table(number);
     }
+    Ok(())
+}
+
+/// Makes a table with `value`, `source` and `fidelity` of a number, the latter two from the row where it has none.
+fn expand_number(
+    value: &mut Value,
+    defaults: &[(&str, Option<Value>); 2],
+    sources: &BTreeMap<String, String>,
+) -> std::result::Result<(), String> {
+    let mut number = match &mut *value {
+        Value::Table(table) if table.contains_key("value") && table.keys().all(|key| is_number_key(key)) => {
+            std::mem::take(table)
+        }
+        bare => Table::from_iter([("value".to_owned(), bare.clone())]),
+    };
+    for (name, default) in defaults {
+        if let (false, Some(default)) = (number.contains_key(*name), default) {
+            number.insert((*name).to_owned(), default.clone());
+        }
+    }
+    if let Some(Value::String(source)) = number.get_mut("source") {
+        *source = expand_source(source, sources)?;
+    }
+    *value = Value::Table(number);
     Ok(())
 }
 

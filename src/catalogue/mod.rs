@@ -19,7 +19,7 @@ mod storage;
 pub mod view;
 
 pub use cpus::Cpu;
-pub use engines::{EngineProfile, Overlap};
+pub use engines::{CopyKind, EngineProfile, NvmePath, Overlap};
 pub use entry::{Entry, Fact};
 pub use gpus::Gpu;
 pub use layers::{LayerMix, LayerRule};

@@ -132,6 +132,7 @@ fn rates(resolver: &mut Resolver<'_>, gpu: &Gpu, engine: &EngineProfile) -> GpuR
 fn overheads(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overheads {
     let section = &resolver.scenario().engine;
     let origin = format!("engine {}", engine.id);
+    let graphs = engine.graphs.value;
     let mut pick = |key: &str, written: Option<SimDuration>, profile: SimDuration| {
         resolver.or_default(key, written, profile, &origin)
     };
@@ -144,9 +145,9 @@ fn overheads(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overheads {
         per_layer: pick(
             "engine.per_layer_overhead",
             section.per_layer_overhead,
-            engine.per_layer_overhead.value,
+            engine.layer_overhead(graphs),
         ),
-        launch: pick("engine.kernel_launch", section.kernel_launch, engine.kernel_launch.value),
+        launch: pick("engine.kernel_launch", section.kernel_launch, engine.expert_launch(graphs)),
     }
 }
 
