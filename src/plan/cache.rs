@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::memory::Booked;
 use super::model::ModelPlan;
+use super::placement::Placement;
 use super::resolve::Resolver;
+use super::types::LayerHome;
 use super::workload::Workload;
 use super::{CachePlan, Inputs};
 use crate::cache::{CacheShape, Grouping, PolicyRow, Scope};
@@ -48,24 +50,28 @@ pub(super) fn resolve(
     model: &ModelPlan,
     workload: &Workload,
     policy: PolicyRow,
+    placement: &Placement,
     booked: &mut Booked,
 ) -> Option<Cache> {
     let section = &resolver.scenario().cache;
     let resident = booked.home == ExpertHome::Vram;
     let slots = section.slots_per_layer;
-    let total = model.experts_total();
+    let total = placement.gpu_experts(model);
     let layers = u32::try_from(model.experts.len()).unwrap_or(u32::MAX);
     let capacity = if resident {
         resolver.note("cache.capacity", total, "experts live in VRAM: all of them, whatever [cache] says");
         total
+    } else if placement.single_buffer {
+        Bytes::ZERO
     } else {
-        capacity(resolver, model, &booked.ledger)
+        capacity(resolver, model, placement, &booked.ledger)
     };
     booked.ledger.add(
         Tier::Vram,
         if capacity >= total { "routed experts" } else { "expert cache" },
         capacity,
     );
+    let shared_with_kv = shared_with_kv(resolver, model, workload, capacity);
     let (scope, scope_name) = match (slots, section.scope) {
         _ if resident => (Scope::Global, "global"),
         (Some(_), _) => (Scope::PerLayer, "slots"),
@@ -83,7 +89,9 @@ pub(super) fn resolve(
             model.experts.iter().map(|expert| capacity.fraction(expert.get(), one_each).get()).collect()
         }
     };
-    let pinned = pins(resolver, model);
+    let (profile, in_sample) = profile(resolver, inputs, model, workload, &policy)?;
+    let mut pinned = pins(resolver, model);
+    pinned.extend(hottest(resolver, model, placement, &profile));
     let problems = pins_too_large(model, &pool_capacity, &pinned);
     let start_filled = if resident {
         resolver.note("cache.start", "filled", "experts live in VRAM");
@@ -91,7 +99,6 @@ pub(super) fn resolve(
     } else {
         start(resolver, capacity, total)
     };
-    let (profile, in_sample) = profile(resolver, inputs, model, workload, &policy)?;
     let replay_name = if workload.grouping == Grouping::Layer { "layer" } else { "access" };
     resolver.note("cache.scope", scope_name, if section.scope.is_some() { "as written" } else { "default" });
     let seed = resolver.or_default("seed", resolver.scenario().seed, 0, "default");
@@ -112,6 +119,11 @@ pub(super) fn resolve(
             start_filled,
             clear_between: resolver.scenario().workload.between == Some(Between::Clear),
             profile,
+            hit_rate_ppm: section.hit_rate.map(|rate| {
+                resolver.given("cache.hit_rate", rate.0);
+                rate.0.ppm()
+            }),
+            shared_with_kv,
         },
         capacity,
         scope_name,
@@ -125,10 +137,69 @@ fn slots_of(slots: NonZeroU32, model: &ModelPlan) -> u64 {
     u64::from(slots.get().min(model.spec.experts()))
 }
 
+/// What the cache and the KV cache may take together, where the one gives way to the other.
+fn shared_with_kv(
+    resolver: &mut Resolver<'_>,
+    model: &ModelPlan,
+    workload: &Workload,
+    capacity: Bytes,
+) -> Option<Bytes> {
+    let section = &resolver.scenario().cache;
+    let yields = section.yields_to_kv?;
+    resolver.given("cache.yields_to_kv", yields);
+    if !yields {
+        return None;
+    }
+    if section.slots_per_layer.is_some() || section.scope == Some(CacheScope::PerLayer) {
+        resolver.refuse("cache.yields_to_kv", |place| {
+            Error::at(place, "cache.yields_to_kv: found beside a share for each layer")
+                .expected("cache.scope = \"global\"")
+        });
+    }
+    Some(capacity + model.spec.kv_bytes(workload.context, model.kv).times(workload.batch))
+}
+
+/// The hottest experts of each layer that the GPU computes, by the profile.
+fn hottest(
+    resolver: &mut Resolver<'_>,
+    model: &ModelPlan,
+    placement: &Placement,
+    profile: &[u64],
+) -> Vec<u32> {
+    let Some(count) = resolver.scenario().placement.hot_experts else { return Vec::new() };
+    resolver.given("placement.hot_experts", count);
+    ranked(model, placement, profile, 0, count.get())
+}
+
+/// Of each layer that the GPU computes, `count` experts from the `skipped`-th hottest on; the lower number first among
+/// equals.
+pub(super) fn ranked(
+    model: &ModelPlan,
+    placement: &Placement,
+    profile: &[u64],
+    skipped: u32,
+    count: u32,
+) -> Vec<u32> {
+    let experts = model.spec.experts();
+    let of_gpu = (0_u32..).zip(&placement.homes).filter(|(_, home)| **home == LayerHome::Gpu);
+    let of_layer = |(layer, _): (u32, &LayerHome)| {
+        let mut objects: Vec<u32> = (layer * experts..(layer + 1) * experts).collect();
+        let asked = |object: &u32| profile.get(*object as usize).copied().unwrap_or(0);
+        objects.sort_by_key(|object| (std::cmp::Reverse(asked(object)), *object));
+        objects.into_iter().skip(skipped as usize).take(count as usize)
+    };
+    of_gpu.flat_map(of_layer).collect()
+}
+
 /// VRAM for routed experts: what was asked for, but never more than all of them take.
-fn capacity(resolver: &mut Resolver<'_>, model: &ModelPlan, ledger: &Ledger) -> Bytes {
+fn capacity(
+    resolver: &mut Resolver<'_>,
+    model: &ModelPlan,
+    placement: &Placement,
+    ledger: &Ledger,
+) -> Bytes {
     let scenario = resolver.scenario();
-    let total = model.experts_total();
+    let total = placement.gpu_experts(model);
     if let Some(slots) = scenario.cache.slots_per_layer {
         let capacity = model.experts.iter().map(|expert| expert.times(slots_of(slots, model))).sum();
         resolver.given("cache.slots_per_layer", format!("{slots} ({capacity})"));
@@ -212,7 +283,7 @@ fn start(resolver: &mut Resolver<'_>, capacity: Bytes, total: Bytes) -> bool {
 }
 
 /// The profile, and whether it was taken from the very trace that it is judged on.
-fn profile(
+pub(super) fn profile(
     resolver: &mut Resolver<'_>,
     inputs: &Inputs,
     model: &ModelPlan,
@@ -220,7 +291,9 @@ fn profile(
     policy: &PolicyRow,
 ) -> Option<(Arc<Vec<u64>>, bool)> {
     // A dense model has nothing to count.
-    if !policy.needs.profile || model.experts.is_empty() {
+    let placement = &resolver.scenario().placement;
+    let ranks = placement.hot_experts.is_some() || placement.warm_experts.is_some();
+    if !(policy.needs.profile || ranks) || model.experts.is_empty() {
         return Some((Arc::default(), false));
     }
     let (path, in_sample) = match &resolver.scenario().cache.profile {
@@ -232,7 +305,7 @@ fn profile(
             resolver.note(
                 "cache.profile",
                 &workload.name,
-                "default: the trace itself, so the policy counts as an oracle",
+                "default: the trace itself, so what it decides counts as an oracle",
             );
             (&workload.path, true)
         }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::cache::{Future, Grouping, Registry};
 use crate::error::Result;
 use crate::model::ModelSpec;
+use crate::prefetch::{PredictorRegistry, Profile};
 use crate::model::gguf::{self, GgufModel};
 use crate::trace::{self, Pass, PassOptions, Trace, passes};
 
@@ -48,6 +49,8 @@ type PassKey = (PathBuf, bool, u64, u64, u64);
 #[derive(Debug, Default)]
 pub struct Inputs {
     registry: Registry,
+    predictors: PredictorRegistry,
+    prefetch_profiles: Shelf<PathBuf, Profile>,
     traces: Shelf<PathBuf, Trace>,
     passes: Shelf<PassKey, Vec<Pass>>,
     futures: Shelf<(PassKey, bool), Future>,
@@ -65,6 +68,26 @@ impl Inputs {
     /// The policies that scenarios may name.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The same with these predictors beside the policies.
+    #[must_use]
+    pub fn with_predictors(mut self, predictors: PredictorRegistry) -> Self {
+        self.predictors = predictors;
+        self
+    }
+
+    /// The predictors that scenarios may name.
+    pub fn predictors(&self) -> &PredictorRegistry {
+        &self.predictors
+    }
+
+    /// What a predictor may learn from a trace.
+    ///
+    /// # Errors
+    /// As [`Inputs::trace`].
+    pub fn prefetch_profile(&self, path: &Path) -> Result<Arc<Profile>> {
+        self.prefetch_profiles.get(path.to_owned(), || self.trace(path).map(Profile::of))
     }
 
     /// A model by the path of its file, or by its id in the catalogue.

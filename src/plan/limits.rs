@@ -9,7 +9,8 @@ use super::model::ModelPlan;
 use super::resolve::Resolver;
 use super::workload::Workload;
 use crate::error::Error;
-use crate::units::Bytes;
+use crate::serving::CpuRates;
+use crate::units::{Bandwidth, Bytes};
 
 /// Half of the clock's range, so that GPU time has the other half.
 const SPAN_NS_MAX: u128 = 1 << 63;
@@ -20,6 +21,7 @@ pub(super) fn check(
     resolver: &mut Resolver<'_>,
     model: &ModelPlan,
     machine: &MachinePlan,
+    cpu: Option<CpuRates>,
     workload: &Workload,
 ) {
     let header = workload.plan.trace.header();
@@ -37,13 +39,18 @@ pub(super) fn check(
     ];
     let engine = &resolver.scenario().engine;
     let copies = if engine.h2d_bandwidth.is_some() { "engine.h2d_bandwidth" } else { "hardware.pcie" };
-    for (rate, latency, link) in [
-        (copies, "engine.h2d_latency", machine.h2d),
-        ("engine.nvme_bandwidth", "engine.nvme_latency", Some(machine.nvme)),
-    ] {
-        parts.extend(link.iter().flat_map(|link| {
-            [(rate, fetches * ns(link.bandwidth.time_for(expert))), (latency, fetches * ns(link.latency))]
-        }));
+    let link = |rate, latency, peak: Bandwidth, fixed| {
+        [(rate, fetches * ns(peak.time_for(expert))), (latency, fetches * ns(fixed))]
+    };
+    if let Some(link_to_gpu) = machine.copies {
+        let curve = link_to_gpu.curve;
+        parts.extend(link(copies, "engine.h2d_latency", curve.peak, curve.latency));
+    }
+    let drive = machine.nvme.curve;
+    parts.extend(link("engine.nvme_bandwidth", "engine.nvme_latency", drive.peak.min(drive.stream), drive.latency));
+    if let Some(cpu) = cpu {
+        let slowest = cpu.per_thread.map_or(cpu.bandwidth, |thread| thread.min(cpu.bandwidth));
+        parts.extend(link("engine.cpu_thread_bandwidth", "engine.cpu_layer_overhead", slowest, cpu.layer_overhead));
     }
     let total: u128 = parts.iter().map(|(_, part)| part).sum();
     let largest = parts.into_iter().max_by_key(|(_, part)| *part);

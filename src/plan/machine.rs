@@ -1,11 +1,12 @@
 //! The machine as the engine uses it: achieved rates and overheads.
 
+use super::{Overlap, cpu, links};
 use super::resolve::Resolver;
-use super::{LinkPlan, Overlap};
+use super::types::{CopyPlan, DrivePlan};
 use crate::catalogue::{self, Cpu, EngineProfile, Gpu, Storage};
 use crate::error::Error;
 use crate::memory::Tier;
-use crate::scenario::ExpertHome;
+use crate::scenario::{ExpertHome, Percent};
 use crate::serving::{GpuRates, Overheads};
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
@@ -13,12 +14,6 @@ use crate::units::{Bandwidth, Bytes, SimDuration};
 const DRAM_DEFAULT: Bytes = Bytes::GIB.times(64);
 /// Room on the storage device where the scenario does not say.
 const NVME_DEFAULT: Bytes = Bytes::new(1_000_000_000_000);
-/// One lane of PCI Express, both generation and count unknown: generation 4, 16 lanes.
-const HOST_LINK_DEFAULT: u64 = 31_500_000_000;
-/// PCI Express per lane and direction by generation from 1, in bytes per second (PCI-SIG, encoding taken off).
-const PCIE_PER_LANE: [u64; 6] =
-    [250_000_000, 500_000_000, 984_600_000, 1_969_000_000, 3_938_000_000, 7_563_000_000];
-
 /// Devices, rates and capacities.
 #[derive(Clone, Debug)]
 pub(super) struct MachinePlan {
@@ -27,8 +22,12 @@ pub(super) struct MachinePlan {
     pub(super) rates: GpuRates,
     pub(super) overheads: Overheads,
     pub(super) overlap: Overlap,
-    pub(super) h2d: Option<LinkPlan>,
-    pub(super) nvme: LinkPlan,
+    pub(super) cpu: Option<&'static Cpu>,
+    /// Host to device and back; absent where memory is unified.
+    pub(super) copies: Option<CopyPlan>,
+    pub(super) nvme: DrivePlan,
+    /// Theoretical bandwidth of host memory, where it is known.
+    pub(super) dram: Option<Bandwidth>,
     pub(super) capacities: [(Tier, Bytes); 3],
     pub(super) vram_reserve: Bytes,
 }
@@ -58,16 +57,19 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>) -> Option<MachinePlan> {
         resolver.given("hardware.cpu", &cpu.name);
     }
     let capacities = capacities(resolver, gpu);
-    let h2d = (!gpu.unified).then(|| h2d(resolver, gpu, cpu, engine));
-    let nvme = nvme(resolver, storage, engine);
+    let copies = (!gpu.unified).then(|| links::copies(resolver, gpu, cpu, engine));
+    let nvme = links::drive(resolver, storage, engine);
+    let dram = cpu::dram_bandwidth(resolver, cpu);
     Some(MachinePlan {
         gpu,
         engine,
         rates: rates(resolver, gpu, engine),
         overheads: overheads(resolver, engine),
         overlap: overlap(resolver, engine),
-        h2d,
+        cpu,
+        copies,
         nvme,
+        dram,
         capacities,
         vram_reserve: hardware.vram_reserve.map_or(Bytes::ZERO, |reserve| reserve.0),
     })
@@ -113,42 +115,57 @@ fn capacities(resolver: &mut Resolver<'_>, gpu: &Gpu) -> [(Tier, Bytes); 3] {
 }
 
 fn rates(resolver: &mut Resolver<'_>, gpu: &Gpu, engine: &EngineProfile) -> GpuRates {
-    let memory = gpu.bandwidth.value.at_ppm(engine.gpu_memory_efficiency.value.ppm());
-    let compute = gpu.fp16.value.at_ppm(engine.gpu_compute_efficiency.value.ppm());
-    let of = |share: catalogue::Ratio, peak: String| format!("{share} of {peak}, engine {}", engine.id);
-    resolver.note(
-        "gpu memory rate",
-        memory,
-        of(engine.gpu_memory_efficiency.value, gpu.bandwidth.value.to_string()),
+    let section = &resolver.scenario().engine;
+    let mut share = |key: &str, written: Option<Percent>, profile: catalogue::Ratio, peak: String| {
+        let (ppm, whose) = match written {
+            Some(written) => (written.ppm(), resolver.place(key).to_string()),
+            None => (profile.ppm(), format!("engine {}", engine.id)),
+        };
+        (ppm, format!("{} of {peak}, {whose}", Percent::from_ppm(ppm)))
+    };
+    let (memory, memory_why) = share(
+        "engine.gpu_memory_efficiency",
+        section.gpu_memory_efficiency,
+        engine.gpu_memory_efficiency.value,
+        gpu.bandwidth.value.to_string(),
     );
-    resolver.note(
-        "gpu compute rate",
-        compute,
-        of(engine.gpu_compute_efficiency.value, gpu.fp16.value.to_string()),
+    let (compute, compute_why) = share(
+        "engine.gpu_compute_efficiency",
+        section.gpu_compute_efficiency,
+        engine.gpu_compute_efficiency.value,
+        gpu.fp16.value.to_string(),
     );
-    GpuRates { compute, memory }
+    let rates = GpuRates { memory: gpu.bandwidth.value.at_ppm(memory), compute: gpu.fp16.value.at_ppm(compute) };
+    resolver.note("gpu memory rate", rates.memory, memory_why);
+    resolver.note("gpu compute rate", rates.compute, compute_why);
+    rates
 }
 
 fn overheads(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overheads {
     let section = &resolver.scenario().engine;
     let origin = format!("engine {}", engine.id);
-    let graphs = engine.graphs.value;
+    let graphs = resolver.or_default("engine.graphs", section.graphs, engine.graphs.value, &origin);
+    let launches = section.launches_per_layer.map(std::num::NonZeroU32::get);
+    let launches = match (graphs, launches) {
+        (true, _) => 0,
+        (false, launches) => resolver.or_default(
+            "engine.launches_per_layer",
+            launches,
+            engine.launches_per_layer.value,
+            &origin,
+        ),
+    };
     let mut pick = |key: &str, written: Option<SimDuration>, profile: SimDuration| {
         resolver.or_default(key, written, profile, &origin)
     };
-    Overheads {
-        per_pass: pick(
-            "engine.per_token_overhead",
-            section.per_token_overhead,
-            engine.per_token_overhead.value,
-        ),
-        per_layer: pick(
-            "engine.per_layer_overhead",
-            section.per_layer_overhead,
-            engine.layer_overhead(graphs),
-        ),
-        launch: pick("engine.kernel_launch", section.kernel_launch, engine.expert_launch(graphs)),
-    }
+    let per_pass =
+        pick("engine.per_token_overhead", section.per_token_overhead, engine.per_token_overhead.value);
+    let per_layer =
+        pick("engine.per_layer_overhead", section.per_layer_overhead, engine.per_layer_overhead.value);
+    // Without graphs the host launches each operation; a launch that was written counts either way.
+    let by_engine = if graphs { SimDuration::ZERO } else { engine.kernel_launch.value };
+    let launch = pick("engine.kernel_launch", section.kernel_launch, by_engine);
+    Overheads { per_pass, per_layer: per_layer + launch.times(u64::from(launches)), launch }
 }
 
 fn overlap(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overlap {
@@ -159,79 +176,17 @@ fn overlap(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overlap {
             match written {
                 Written::None => Overlap::None,
                 Written::WithinLayer => Overlap::WithinLayer,
+                Written::AcrossLayers => Overlap::AcrossLayers,
             }
         }
         None => {
             let (overlap, text) = match engine.overlap.value {
                 catalogue::Overlap::None => (Overlap::None, "none"),
                 catalogue::Overlap::WithinLayer => (Overlap::WithinLayer, "within-layer"),
-                // Copies for later layers need a predictor; without one they begin with their own layer.
-                catalogue::Overlap::AcrossLayers => {
-                    (Overlap::WithinLayer, "within-layer (nothing is prefetched)")
-                }
+                catalogue::Overlap::AcrossLayers => (Overlap::AcrossLayers, "across-layers"),
             };
             resolver.note("engine.overlap", text, format!("engine {}", engine.id));
             overlap
         }
-    }
-}
-
-fn h2d(resolver: &mut Resolver<'_>, gpu: &Gpu, cpu: Option<&Cpu>, engine: &EngineProfile) -> LinkPlan {
-    let section = &resolver.scenario().engine;
-    let origin = format!("engine {}", engine.id);
-    let latency =
-        resolver.or_default("engine.h2d_latency", section.h2d_latency, engine.h2d_latency.value, &origin);
-    if let Some(bandwidth) = section.h2d_bandwidth {
-        resolver.given("engine.h2d_bandwidth", bandwidth);
-        return LinkPlan { bandwidth, latency };
-    }
-    let (peak, why) = host_link(resolver, gpu, cpu);
-    let share = engine.h2d_efficiency.value;
-    let bandwidth = peak.at_ppm(share.ppm());
-    resolver.note(
-        "engine.h2d_bandwidth",
-        bandwidth,
-        format!("{share} of {peak} ({why}), engine {}", engine.id),
-    );
-    LinkPlan { bandwidth, latency }
-}
-
-/// Peak of the link between host and GPU, and where it comes from: the slower of the card's and the CPU's generation.
-fn host_link(resolver: &Resolver<'_>, gpu: &Gpu, cpu: Option<&Cpu>) -> (Bandwidth, String) {
-    if let Some(written) = resolver.scenario().hardware.pcie {
-        return (written, resolver.place("hardware.pcie").to_string());
-    }
-    let Some(card) = gpu.host_link.as_ref().map(|link| link.value) else {
-        let fallback = Bandwidth::from_bytes_per_s(HOST_LINK_DEFAULT);
-        return (fallback.unwrap_or(gpu.bandwidth.value), "assumed PCIe 4.0 x16".to_owned());
-    };
-    let lanes = gpu.pcie_lanes.as_ref().map_or(16, |lanes| u64::from(lanes.value));
-    let slot = cpu.and_then(|cpu| {
-        let generation = cpu.pcie_generation.value as usize;
-        let per_lane = PCIE_PER_LANE.get(generation.checked_sub(1)?)?;
-        Some((
-            Bandwidth::from_bytes_per_s(per_lane * lanes)?,
-            format!("PCIe {generation}.0 x{lanes} of {}", cpu.id),
-        ))
-    });
-    match slot {
-        // Both figures are of one table, so a slot of the card's own generation differs at most by rounding.
-        Some((slot, why)) if slot.bytes_per_s() < card.bytes_per_s() / 100 * 99 => (slot, why),
-        _ => (card, format!("GPU {}", gpu.id)),
-    }
-}
-
-fn nvme(resolver: &mut Resolver<'_>, storage: &Storage, engine: &EngineProfile) -> LinkPlan {
-    let section = &resolver.scenario().engine;
-    let share = engine.nvme_efficiency.value;
-    let (bandwidth, latency) = (storage.read.value.at_ppm(share.ppm()), storage.latency.value);
-    if resolver.scenario().placement.experts != Some(ExpertHome::Nvme) {
-        return LinkPlan { bandwidth, latency };
-    }
-    let origin = format!("storage {}", storage.id);
-    let why = format!("{share} of {} ({origin}), engine {}", storage.read.value, engine.id);
-    LinkPlan {
-        bandwidth: resolver.or_default("engine.nvme_bandwidth", section.nvme_bandwidth, bandwidth, &why),
-        latency: resolver.or_default("engine.nvme_latency", section.nvme_latency, latency, &origin),
     }
 }

@@ -3,10 +3,13 @@
 
 use super::machine::MachinePlan;
 use super::model::ModelPlan;
+use super::placement::Placement;
 use super::resolve::Resolver;
 use super::workload::Workload;
+use super::types::LayerHome;
 use crate::error::Error;
 use crate::memory::{Ledger, Tier, workspace};
+use crate::model::{ComponentBytes, LayerSpec};
 use crate::scenario::ExpertHome;
 use crate::units::Bytes;
 
@@ -23,30 +26,46 @@ pub(super) fn book(
     model: &ModelPlan,
     machine: &MachinePlan,
     workload: &Workload,
+    placement: &Placement,
 ) -> Booked {
     let mut ledger = Ledger::default();
     for (tier, capacity) in machine.capacities {
         ledger.set_capacity(tier, capacity);
     }
-    for (part, bytes) in model.resident().named() {
+    let host = if machine.gpu.unified { Tier::Vram } else { Tier::Dram };
+    let cpu_layers = placement.cpu_layers;
+    for (part, bytes) in model.resident_from(cpu_layers).named() {
         ledger.add(Tier::Vram, &part.replace('_', " "), bytes);
     }
-    ledger.add(Tier::Vram, "kv cache", model.spec.kv_bytes(workload.context, model.kv));
+    let on_cpu: Bytes = model.layers.iter().take(cpu_layers).map(ComponentBytes::total).sum();
+    let kv = |layers: &[LayerSpec]| -> Bytes {
+        layers.iter().map(|layer| layer.kv_bytes(workload.context, model.kv)).sum::<Bytes>().times(workload.batch)
+    };
+    let (kv_cpu, kv_gpu) = model.spec.layers.split_at(cpu_layers);
+    ledger.add(host, "layers on the CPU", on_cpu);
+    ledger.add(host, "kv cache on the CPU", kv(kv_cpu));
+    ledger.add(Tier::Vram, "kv cache", kv(kv_gpu));
     ledger.add(Tier::Vram, "workspace", workspace(&model.spec, workload.pass_rows));
     ledger.add(Tier::Vram, "framework", machine.engine.framework_overhead.value);
     ledger.add(Tier::Vram, "reserve", machine.vram_reserve);
-    let home = home(resolver, machine);
+    ledger.add(Tier::Vram, "low-bit copies", placement.low_bit_bytes);
+    let largest = model.experts.iter().max().copied().unwrap_or(Bytes::ZERO);
+    let home = home(resolver, machine, placement);
+    if placement.single_buffer && home != ExpertHome::Vram {
+        ledger.add(Tier::Vram, "expert buffer", largest);
+    }
+    let (of_gpu, of_cpu) = (placement.gpu_experts(model), placement.cpu_experts(model));
     match home {
-        ExpertHome::Dram => ledger.add(Tier::Dram, "routed experts", model.experts_total()),
+        ExpertHome::Dram => ledger.add(host, "routed experts", of_gpu + of_cpu),
         ExpertHome::Nvme => {
-            ledger.add(Tier::Nvme, "routed experts", model.experts_total());
-            // Reads pass through host memory: one event's experts, twice, so that reads and copies can alternate.
-            let staging = model.experts.iter().max().copied().unwrap_or(Bytes::ZERO);
-            let staging = staging.times(2 * u64::from(workload.plan.trace.header().top_k));
-            let tier = if machine.gpu.unified { Tier::Vram } else { Tier::Dram };
-            ledger.add(tier, "staging", staging);
+            ledger.add(Tier::Nvme, "routed experts", of_gpu);
+            ledger.add(host, "routed experts", of_cpu);
+            if !machine.nvme.to_vram {
+                // Reads pass through host memory: one event's experts, twice, so that reads and copies can alternate.
+                ledger.add(host, "staging", largest.times(2 * u64::from(workload.plan.trace.header().top_k)));
+            }
         }
-        ExpertHome::Vram => {}
+        ExpertHome::Vram => ledger.add(host, "routed experts", of_cpu),
     }
     let mut problems = Vec::new();
     if workload.longest > workload.context {
@@ -58,7 +77,7 @@ pub(super) fn book(
     Booked { ledger, home, problems }
 }
 
-fn home(resolver: &mut Resolver<'_>, machine: &MachinePlan) -> ExpertHome {
+fn home(resolver: &mut Resolver<'_>, machine: &MachinePlan, placement: &Placement) -> ExpertHome {
     let written = resolver.scenario().placement.experts;
     if machine.gpu.unified && written == Some(ExpertHome::Dram) {
         resolver.refuse("placement.experts", |place| {
@@ -66,11 +85,16 @@ fn home(resolver: &mut Resolver<'_>, machine: &MachinePlan) -> ExpertHome {
             Error::at(place, found).expected("\"vram\" or \"nvme\"")
         });
     }
-    let default = if machine.gpu.unified { ExpertHome::Vram } else { ExpertHome::Dram };
+    let split = placement.homes.iter().any(|home| *home != LayerHome::Gpu);
+    let (default, why) = match (machine.gpu.unified, split) {
+        (true, _) => (ExpertHome::Vram, "default where memory is one pool"),
+        (false, true) => (ExpertHome::Vram, "default: what is not the CPU's lies in GPU memory"),
+        (false, false) => (ExpertHome::Dram, "default"),
+    };
     let home = written.unwrap_or(default);
     match written {
         Some(_) => resolver.given("placement.experts", home.spelling()),
-        None => resolver.note("placement.experts", home.spelling(), "default"),
+        None => resolver.note("placement.experts", home.spelling(), why),
     }
     home
 }

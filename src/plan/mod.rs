@@ -5,23 +5,33 @@
 //! plan with [`Plan::problems`], since "it does not fit" is an answer. [`Inputs`] holds what points share, loaded once.
 
 mod cache;
+mod cpu;
 mod describe;
+mod dram;
 mod inputs;
 mod limits;
+mod links;
 mod machine;
 mod memory;
 mod model;
+mod placement;
+mod prefetch;
 mod resolve;
+mod spill;
 mod types;
 mod workload;
 
 pub use inputs::Inputs;
-pub use types::{CachePlan, LinkPlan, Machine, Overlap, Plan, Setting, WorkloadPlan};
+pub use types::{
+    CachePlan, CopyPlan, DrivePlan, LayerHome, Machine, MissAction, MissPlan, Overlap, PlacementPlan, Plan,
+    PrefetchPlan, Setting, WorkloadPlan,
+};
 
 use crate::error::{Error, Result};
 use crate::metrics::ConfigLabels;
+use crate::memory::Tier;
 use crate::scenario::{ExpertHome, PointScenario};
-use crate::serving::PassCosts;
+use crate::serving::{CpuRates, PassCosts};
 use resolve::Resolver;
 
 /// Plans one point.
@@ -37,50 +47,118 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let (Some(model), Some(machine), Some(policy), Some(trace)) = (model, machine, policy, trace) else {
         return Err(resolver.into_error());
     };
+    let placement = placement::resolve(&mut resolver, &model);
+    let cpu_rates = if placement.uses_cpu() {
+        cpu::rates(&mut resolver, machine.cpu, machine.engine, model.expert_dtype)
+    } else {
+        None
+    };
     let workload = workload::resolve(&mut resolver, inputs, &policy, trace)?;
-    let mut booked = memory::book(&mut resolver, &model, &machine, &workload);
-    let cache = cache::resolve(&mut resolver, inputs, &model, &workload, policy, &mut booked);
-    limits::check(&mut resolver, &model, &machine, &workload);
+    let mut booked = memory::book(&mut resolver, &model, &machine, &workload, &placement);
+    let prefetch = (booked.home != ExpertHome::Vram)
+        .then(|| {
+            let overlap = machine.overlap;
+            prefetch::resolve(&mut resolver, inputs, &model, &workload, overlap, &mut booked.problems)
+        })
+        .flatten();
+    if let Some(prefetch) = &prefetch {
+        booked.ledger.add(Tier::Vram, "prefetch buffer", prefetch.budget);
+    }
+    let cache = cache::resolve(&mut resolver, inputs, &model, &workload, policy, &placement, &mut booked);
+    let dram = cache.as_ref().and_then(|cache| {
+        dram::resolve(&mut resolver, inputs, (&model, &placement), &machine, &cache.plan, &mut booked)
+    });
+    limits::check(&mut resolver, &model, &machine, cpu_rates, &workload);
+    let rates = spill::rates(&mut resolver, &machine, &booked.ledger);
+    let offload = placement::offload_tokens(&mut resolver, &model, machine.engine);
     let (settings, error) = resolver.finish();
     if let Some(error) = error {
         return Err(error);
     }
     let cache = cache.ok_or_else(|| Error::new("the cache could not be planned"))?;
     let top_k = workload.plan.trace.header().top_k;
-    let costs = PassCosts::new(&model.spec, model.sizes(), model.kv, machine.rates, machine.overheads, top_k);
-    let needs_h2d = booked.home != ExpertHome::Vram;
-    let needs_nvme = booked.home == ExpertHome::Nvme;
-    booked.problems.extend(booked.ledger.shortfalls());
-    booked.problems.extend(cache.problems);
+    let costs = PassCosts::new(
+        &model.spec,
+        model.sizes(),
+        model.kv,
+        rates.unwrap_or(machine.rates),
+        machine.overheads,
+        top_k,
+    );
+    booked.problems.extend(booked.ledger.shortfalls(rates.is_some()));
+    booked.problems.extend(cache.problems.iter().cloned());
     Ok(Plan {
-        labels: ConfigLabels {
-            model: model.spec.name.clone(),
-            quant: model.quant.clone(),
-            gpu: machine.gpu.id.clone(),
-            engine: machine.engine.id.clone(),
-            backing: booked.home.spelling().to_owned(),
-            policy: if model.experts.is_empty() { "none".to_owned() } else { cache.plan.policy.name.clone() },
-            policy_is_oracle: cache.is_oracle,
-            cache_scope: cache.scope_name.to_owned(),
-            replay: cache.replay_name.to_owned(),
-            cache_capacity_bytes: cache.capacity.get(),
-            experts_total_bytes: model.experts_total().get(),
-            token_working_set_bytes: workload.token_working_set(&model).get(),
-            trace: workload.name.clone(),
-            context_tokens: workload.context,
-        },
+        labels: labels(&model, &machine, &booked, &cache, &workload, prefetch.as_ref()),
         settings,
         problems: booked.problems,
-        machine: Machine {
-            h2d: machine.h2d.filter(|_| needs_h2d),
-            nvme: needs_nvme.then_some(machine.nvme),
-            overlap: machine.overlap,
+        machine: assemble(&machine, &placement, booked.home, cpu_rates),
+        placement: PlacementPlan {
+            activation_bytes: links::activation_bytes(model.spec.hidden()),
+            homes: placement.homes,
+            miss: placement.miss,
+            offload_tokens: offload,
+            dram,
         },
+        prefetch,
         ledger: booked.ledger,
         costs,
         cache: cache.plan,
         workload: workload.plan,
     })
+}
+
+/// The devices that this point uses.
+fn assemble(
+    machine: &machine::MachinePlan,
+    placement: &placement::Placement,
+    home: ExpertHome,
+    cpu: Option<CpuRates>,
+) -> Machine {
+    let copies = machine.copies.filter(|_| home != ExpertHome::Vram || cpu.is_some());
+    let back = copies.filter(|_| cpu.is_some());
+    let nvme = (home == ExpertHome::Nvme).then_some(machine.nvme);
+    let reached = cpu.map(|cpu| cpu.reached());
+    Machine {
+        h2d: copies,
+        d2h: back,
+        nvme,
+        cpu,
+        dram_bus: links::bus(machine.dram, [copies, back], nvme, reached),
+        overlap: if placement.single_buffer { Overlap::None } else { machine.overlap },
+        single_buffer: placement.single_buffer,
+    }
+}
+
+fn labels(
+    model: &model::ModelPlan,
+    machine: &machine::MachinePlan,
+    booked: &memory::Booked,
+    cache: &cache::Cache,
+    workload: &workload::Workload,
+    prefetch: Option<&PrefetchPlan>,
+) -> ConfigLabels {
+    let policy = match cache.plan.hit_rate_ppm {
+        _ if model.experts.is_empty() => "none".to_owned(),
+        Some(_) => "assumed".to_owned(),
+        None => cache.plan.policy.name.clone(),
+    };
+    ConfigLabels {
+        model: model.spec.name.clone(),
+        quant: model.quant.clone(),
+        gpu: machine.gpu.id.clone(),
+        engine: machine.engine.id.clone(),
+        backing: booked.home.spelling().to_owned(),
+        policy,
+        policy_is_oracle: cache.is_oracle || prefetch.is_some_and(|prefetch| prefetch.predictor.is_oracle),
+        cache_scope: cache.scope_name.to_owned(),
+        replay: cache.replay_name.to_owned(),
+        cache_capacity_bytes: cache.capacity.get(),
+        experts_total_bytes: model.experts_total().get(),
+        token_working_set_bytes: workload.token_working_set(model).get(),
+        trace: workload.name.clone(),
+        context_tokens: workload.context,
+        prefetch: prefetch.map_or_else(|| "none".to_owned(), |prefetch| prefetch.predictor.name.clone()),
+    }
 }
 
 impl Plan {

@@ -152,6 +152,8 @@ pub struct PrefetchPlan {
     pub profile: Option<Arc<Profile>>,
     /// GPU time of one guess for one layer.
     pub cost: SimDuration,
+    /// Seed of predictors that draw.
+    pub seed: u64,
 }
 
 /// The expert cache and how it is driven.

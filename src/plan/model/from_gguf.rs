@@ -84,5 +84,7 @@ pub(super) fn resolve(
         layers,
         outside,
         kv,
+        // The header tells sizes by tensor; which kernel reads them is not worked out from it.
+        expert_dtype: None,
     })
 }

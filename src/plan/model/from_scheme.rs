@@ -109,6 +109,9 @@ pub(super) fn sizes(
         outside,
         quant,
         kv,
+        expert_dtype: Some(
+            overrides.experts.unwrap_or_else(|| scheme.routed_experts.value.gate_up.at(count / 2, count)),
+        ),
         spec,
     }
 }

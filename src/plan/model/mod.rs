@@ -28,6 +28,8 @@ pub(in crate::plan) struct ModelPlan {
     pub(in crate::plan) outside: ComponentBytes,
     /// Type of the KV cache.
     pub(in crate::plan) kv: Dtype,
+    /// Type of most of the routed experts' weights, where it is one.
+    pub(in crate::plan) expert_dtype: Option<Dtype>,
 }
 
 impl ModelPlan {
@@ -47,10 +49,10 @@ impl ModelPlan {
         }
     }
 
-    /// Everything but the routed experts, by part.
-    pub(in crate::plan) fn resident(&self) -> ComponentBytes {
+    /// Everything but the routed experts, and but the first `skipped` layers, by part.
+    pub(in crate::plan) fn resident_from(&self, skipped: usize) -> ComponentBytes {
         let mut all = self.outside;
-        for layer in &self.layers {
+        for layer in self.layers.iter().skip(skipped) {
             all += *layer;
         }
         all

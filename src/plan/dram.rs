@@ -1,0 +1,101 @@
+//! Host memory as a cache over NVMe: one of its own, or the operating system's page cache.
+
+use std::sync::Arc;
+
+use super::cache::ranked;
+use super::machine::MachinePlan;
+use super::memory::Booked;
+use super::model::ModelPlan;
+use super::placement::Placement;
+use super::resolve::Resolver;
+use super::{CachePlan, Inputs};
+use crate::cache::{CacheShape, Grouping, Scope};
+use crate::error::Error;
+use crate::memory::Tier;
+use crate::scenario::{CacheCapacity, ExpertHome};
+use crate::units::Bytes;
+
+/// The host's cache of a point whose experts live on NVMe; `None` where nothing of it is asked for.
+pub(super) fn resolve(
+    resolver: &mut Resolver<'_>,
+    inputs: &Inputs,
+    (model, placement): (&ModelPlan, &Placement),
+    machine: &MachinePlan,
+    vram: &CachePlan,
+    booked: &mut Booked,
+) -> Option<CachePlan> {
+    let section = &resolver.scenario().placement;
+    let paged = section.page_cache == Some(true);
+    let warm = section.warm_experts.map_or(0, std::num::NonZeroU32::get);
+    let wanted = paged || section.dram_cache.is_some() || warm > 0;
+    if !wanted {
+        return None;
+    }
+    if booked.home != ExpertHome::Nvme {
+        let key = ["placement.page_cache", "placement.dram_cache", "placement.warm_experts"];
+        let written = [paged, section.dram_cache.is_some(), warm > 0];
+        let key = key.into_iter().zip(written).find(|(_, written)| *written).map_or(key[0], |(key, _)| key);
+        resolver.refuse(key, |place| {
+            Error::at(place, format!("{key}: found where experts live in {}", booked.home.spelling()))
+                .expected("placement.experts = \"nvme\"")
+        });
+        return None;
+    }
+    let host = if machine.gpu.unified { Tier::Vram } else { Tier::Dram };
+    let total = placement.gpu_experts(model);
+    let hot = section.hot_experts.map_or(0, std::num::NonZeroU32::get);
+    let pinned = ranked(model, placement, &vram.profile, hot, warm);
+    let experts = model.spec.experts().max(1);
+    let pinned_bytes: Bytes =
+        pinned.iter().filter_map(|object| model.experts.get((object / experts) as usize)).copied().sum();
+    if warm > 0 {
+        resolver.given("placement.warm_experts", warm);
+    }
+    let free = booked.ledger.free(host);
+    let capacity = match section.dram_cache {
+        _ if paged => free,
+        Some(CacheCapacity::Size(size)) => size,
+        Some(CacheCapacity::Share(share)) => share.of(total),
+        Some(CacheCapacity::Rest) => free,
+        None => pinned_bytes,
+    };
+    let capacity = capacity.min(total);
+    if paged {
+        resolver.given("placement.page_cache", capacity);
+    } else if section.dram_cache.is_some() {
+        resolver.given("placement.dram_cache", capacity);
+    }
+    if pinned_bytes > capacity {
+        booked.problems.push(format!(
+            "placement.warm_experts: the warm experts take {pinned_bytes}, their cache has {capacity}"
+        ));
+    }
+    booked.ledger.add(host, if paged { "page cache" } else { "host expert cache" }, capacity);
+    let name = section.dram_policy.as_deref().filter(|_| !paged).unwrap_or("lru");
+    let policy = inputs.registry().find(name).filter(|row| !row.needs.future).cloned();
+    let Some(policy) = policy else {
+        resolver.refuse("placement.dram_policy", |place| {
+            let known = inputs.registry().rows().iter().filter(|row| !row.needs.future);
+            Error::at(place, format!("unknown policy of host memory {name:?}"))
+                .nearest(name, known.map(|row| row.name.as_str()))
+        });
+        return None;
+    };
+    resolver.note("placement.dram_policy", name, if paged { "the page cache's" } else { "as written, or default" });
+    Some(CachePlan {
+        shape: CacheShape {
+            scope: Scope::Global,
+            pool_capacity: vec![capacity.get()],
+            pinned,
+            ..vram.shape.clone()
+        },
+        policy,
+        seed: vram.seed,
+        grouping: Grouping::Layer,
+        start_filled: vram.start_filled,
+        clear_between: vram.clear_between,
+        profile: Arc::clone(&vram.profile),
+        hit_rate_ppm: None,
+        shared_with_kv: None,
+    })
+}
