@@ -5,16 +5,19 @@
 //! [`RateCurve`] by size, [`DriveCurve`] by size and queue depth.
 //!
 //! [`SerialDevice`] and [`Link`] serve first come, first served, and take nothing back. [`CopyEngine`] serves demands
-//! before prefetches, piece by piece, and lets prefetches be promoted or cancelled.
+//! before prefetches, piece by piece, and lets prefetches be promoted or cancelled. [`FairLink`] carries several flows at
+//! once, max-min fair, and says when each of them ends.
 
 mod copy_engine;
 mod curve;
 mod drive;
+mod fair;
 mod link;
 mod serial;
 
 pub use copy_engine::{Channel, Class, CopyEngine, Finished, Piece, Transfer};
 pub use curve::RateCurve;
 pub use drive::DriveCurve;
+pub use fair::{FairLink, FlowId};
 pub use link::Link;
 pub use serial::{Job, SerialDevice};
