@@ -36,6 +36,8 @@ pub struct ConfigLabels {
     pub trace: String,
     /// Tokens of context that the KV cache is sized for.
     pub context_tokens: u64,
+    /// Predictor of prefetches, or `none`.
+    pub prefetch: String,
 }
 
 /// One line of the memory ledger.

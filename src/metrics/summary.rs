@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccessCounts, LinkUse, Quantiles, TimeShares};
+use super::{AccessCounts, LinkUse, PrefetchCounts, Quantiles, TimeShares};
 
 /// One sequence of the workload. Routing differs more between prompts than policies do, so every headline number is
 /// given as a range over these.
@@ -50,12 +50,14 @@ pub struct Summary {
     pub ttft_ns: Quantiles,
     /// One entry per sequence, in trace order.
     pub sequences: Vec<SequenceSummary>,
-    /// GPU stream, copy engine, NVMe device.
+    /// GPU stream, copy engines, NVMe, CPU, DRAM bus: those that the configuration has.
     pub links: Vec<LinkUse>,
     /// From the first event to the last.
     pub span_ns: u64,
     /// Most bytes by which a single layer event exceeded the cache's capacity while it ran.
     pub overshoot_bytes_max: u64,
+    /// What prefetching did.
+    pub prefetch: PrefetchCounts,
     /// Events the engine dispatched.
     pub engine_events: u64,
 }

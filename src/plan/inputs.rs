@@ -42,8 +42,8 @@ impl<K: Ord, T> Shelf<K, T> {
     }
 }
 
-/// Order of passes as a key: sequences, prefill, chunk, decode tokens.
-type PassKey = (PathBuf, bool, u64, u64, u64);
+/// Order of passes as a key: prefill, chunk, sequences, decode tokens, depth, batch.
+type PassKey = (PathBuf, bool, u64, u64, u64, Option<u64>, u32);
 
 /// What points share.
 #[derive(Debug, Default)]
@@ -53,6 +53,7 @@ pub struct Inputs {
     prefetch_profiles: Shelf<PathBuf, Profile>,
     traces: Shelf<PathBuf, Trace>,
     passes: Shelf<PassKey, Vec<Pass>>,
+    batches: Shelf<PassKey, (Arc<Trace>, Arc<Vec<Pass>>)>,
     futures: Shelf<(PassKey, bool), Future>,
     profiles: Shelf<PathBuf, Vec<u64>>,
     models: Shelf<PathBuf, ModelSpec>,
@@ -114,8 +115,28 @@ impl Inputs {
         self.traces.get(path.to_owned(), || trace::open(path))
     }
 
-    fn pass_key(path: &Path, options: &PassOptions) -> PassKey {
-        (path.to_owned(), options.prefill, options.prefill_chunk, options.sequences, options.decode_tokens)
+    fn pass_key(path: &Path, options: &PassOptions, batch: u32) -> PassKey {
+        let PassOptions { prefill, prefill_chunk, sequences, decode_tokens, depth } = *options;
+        (path.to_owned(), prefill, prefill_chunk, sequences, decode_tokens, depth, batch)
+    }
+
+    /// The trace's sequences decoded together, `batch` at a time.
+    ///
+    /// # Errors
+    /// As [`trace::batched`].
+    pub fn batched(
+        &self,
+        path: &Path,
+        trace: &Trace,
+        options: &PassOptions,
+        batch: u32,
+    ) -> Result<(Arc<Trace>, Arc<Vec<Pass>>)> {
+        let key = Self::pass_key(path, options, batch);
+        let both = self.batches.get(key, || {
+            let batched = trace::batched(trace, options, batch)?;
+            Ok((Arc::new(batched.trace), Arc::new(batched.passes)))
+        })?;
+        Ok((Arc::clone(&both.0), Arc::clone(&both.1)))
     }
 
     /// The order of passes over a trace.
@@ -123,7 +144,7 @@ impl Inputs {
     /// # Errors
     /// As [`Inputs::trace`].
     pub fn passes(&self, path: &Path, trace: &Trace, options: &PassOptions) -> Result<Arc<Vec<Pass>>> {
-        self.passes.get(Self::pass_key(path, options), || Ok(passes(trace, options)))
+        self.passes.get(Self::pass_key(path, options, 1), || Ok(passes(trace, options)))
     }
 
     /// The future of those passes.
@@ -134,11 +155,11 @@ impl Inputs {
         &self,
         path: &Path,
         trace: &Trace,
-        options: &PassOptions,
+        (options, batch): (&PassOptions, u32),
         passes: &[Pass],
         grouping: Grouping,
     ) -> Result<Arc<Future>> {
-        let key = (Self::pass_key(path, options), grouping == Grouping::Access);
+        let key = (Self::pass_key(path, options, batch), grouping == Grouping::Access);
         self.futures.get(key, || Future::of(trace, passes, grouping))
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Workload {
     pub(super) grouping: Grouping,
     /// Tokens that the KV cache has room for.
     pub(super) context: u64,
+    /// Sequences that are decoded together.
+    pub(super) batch: u64,
     /// Tokens of the longest pass.
     pub(super) pass_rows: u64,
     /// Tokens of the longest sequence, prompt included.
@@ -86,8 +88,16 @@ pub(super) fn resolve(
     (path, trace): (PathBuf, Arc<Trace>),
 ) -> Result<Workload> {
     let section = &resolver.scenario().workload;
-    let options = pass_options(resolver);
-    let passes = inputs.passes(&path, &trace, &options)?;
+    let batch = section.batch.map_or(1, std::num::NonZeroU32::get);
+    let options = pass_options(resolver, batch);
+    let (trace, passes) = if batch > 1 {
+        inputs
+            .batched(&path, &trace, &options, batch)
+            .map_err(|error| error.within(&resolver.place("workload.batch"), "workload.batch"))?
+    } else {
+        let passes = inputs.passes(&path, &trace, &options)?;
+        (trace, passes)
+    };
     if passes.is_empty() {
         let error = Error::new("nothing to replay: the trace has no tokens of the phases asked for");
         return Err(error.within(&resolver.place("workload.trace"), "workload.trace"));
@@ -97,8 +107,9 @@ pub(super) fn resolve(
         Some(ReplayMode::Layer) | None => Grouping::Layer,
     };
     let future =
-        policy.needs.future.then(|| inputs.future(&path, &trace, &options, &passes, grouping)).transpose()?;
-    let longest = passes.iter().map(|pass| pass.context + pass.rows).max().unwrap_or(0);
+        policy.needs.future.then(|| inputs.future(&path, &trace, (&options, batch), &passes, grouping)).transpose()?;
+    let longest =
+        passes.iter().map(|pass| pass.context + pass.rows / u64::from(pass.sequences)).max().unwrap_or(0);
     let context = section.context.map(std::num::NonZeroU64::get);
     let why = "default: 4096, or the longest sequence";
     let context = resolver.or_default("workload.context", context, longest.max(CONTEXT_DEFAULT), why);
@@ -107,6 +118,7 @@ pub(super) fn resolve(
             .file_name()
             .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned()),
         pass_rows: passes.iter().map(|pass: &Pass| pass.rows).max().unwrap_or(1),
+        batch: u64::from(batch),
         plan: WorkloadPlan { trace, passes, future },
         path,
         grouping,
@@ -115,7 +127,7 @@ pub(super) fn resolve(
     })
 }
 
-fn pass_options(resolver: &mut Resolver<'_>) -> PassOptions {
+fn pass_options(resolver: &mut Resolver<'_>, batch: u32) -> PassOptions {
     let section = &resolver.scenario().workload;
     let all = |count: Option<std::num::NonZeroU64>| count.map_or(u64::MAX, std::num::NonZeroU64::get);
     if let Some(sequences) = section.sequences {
@@ -124,13 +136,25 @@ fn pass_options(resolver: &mut Resolver<'_>) -> PassOptions {
     if let Some(tokens) = section.decode_tokens {
         resolver.given("workload.decode_tokens", tokens);
     }
+    if let Some(depth) = section.depth {
+        resolver.given("workload.depth", depth);
+    }
+    let (prefill, why) = match batch {
+        1 => (true, "default: prompts too, where traced"),
+        _ => (false, "default: only decode is replayed in batches"),
+    };
+    if batch > 1 {
+        resolver.given("workload.batch", batch);
+        if section.prefill == Some(true) {
+            resolver.refuse("workload.prefill", |place| {
+                Error::at(place, "workload.prefill: found beside workload.batch")
+                    .expected("false: only decode is replayed in batches")
+            });
+        }
+    }
     PassOptions {
-        prefill: resolver.or_default(
-            "workload.prefill",
-            section.prefill,
-            true,
-            "default: prompts too, where traced",
-        ),
+        depth: section.depth,
+        prefill: resolver.or_default("workload.prefill", section.prefill, prefill, why),
         prefill_chunk: resolver.or_default(
             "workload.prefill_chunk",
             section.prefill_chunk.map(std::num::NonZeroU64::get),

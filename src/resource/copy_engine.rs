@@ -205,6 +205,11 @@ impl CopyEngine {
         self.running.is_none()
     }
 
+    /// Whether nothing runs and nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.is_idle() && self.demands.is_empty() && self.prefetches.is_empty()
+    }
+
     /// Bytes of all finished pieces.
     pub fn bytes(&self) -> Bytes {
         self.bytes
@@ -213,7 +218,7 @@ impl CopyEngine {
     /// How long a demand pushed now would wait: the rest of the running piece, and every waiting demand. Exact where the
     /// channel is not disturbed and nothing more is pushed, promoted or cancelled.
     pub fn backlog(&self, now: SimTime) -> SimDuration {
-        let running = self.running.map_or(SimDuration::ZERO, |running| running.piece.end.since(now));
+        let running = self.running.map_or(SimDuration::ZERO, |running| running.piece.end.max(now).since(now));
         let outstanding = self.demands.len() + self.prefetches.len() + 1;
         let demands = self.demands.iter().enumerate();
         running + demands.map(|(before, waiting)| self.time_of(waiting.left, outstanding - before)).sum()

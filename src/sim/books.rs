@@ -1,6 +1,6 @@
 //! Where the time goes and what each sequence saw.
 
-use crate::metrics::{AccessCounts, LinkUse, Quantiles, SequenceSummary, Summary, TimeShares};
+use crate::metrics::{AccessCounts, LinkUse, PrefetchCounts, Quantiles, SequenceSummary, Summary, TimeShares};
 use crate::trace::{Pass, Phase};
 use crate::units::{SimDuration, SimTime};
 
@@ -88,6 +88,7 @@ impl Books {
         span: SimDuration,
         overshoot: u64,
         events: u64,
+        prefetch: PrefetchCounts,
     ) -> Summary {
         let prompts = self.sequences.iter().filter(|sequence| sequence.prefill_tokens > 0);
         Summary {
@@ -103,6 +104,7 @@ impl Books {
             span_ns: span.as_ns(),
             overshoot_bytes_max: overshoot,
             engine_events: events,
+            prefetch,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::event::{Device, Happening};
 use crate::engine::Engine;
 use crate::metrics::LinkUse;
 use crate::plan::{CopyPlan, Machine};
-use crate::resource::{Class, CopyEngine, FairLink, FlowId, Transfer};
+use crate::resource::{Channel, Class, CopyEngine, FairLink, FlowId, Transfer};
 use crate::units::{Bytes, SimDuration, SimTime};
 
 /// What a device has finished.
@@ -39,15 +39,19 @@ pub(super) struct Fabric {
     nvme_on_bus: bool,
     cpu: Option<CpuPool>,
     bus: Option<Bus>,
+    /// Tags of prefetches that have begun since somebody asked.
+    started: Vec<u32>,
 }
 
 impl Fabric {
     pub(super) fn new(machine: &Machine) -> Self {
-        let copies = |plan: CopyPlan| CopyEngine::copies(plan.curve, plan.chunk);
+        let copies = |plan: CopyPlan| CopyEngine::new(Channel::Rate(plan.curve), plan.chunk);
         Self {
             h2d: machine.h2d.map(copies),
             d2h: machine.d2h.map(copies),
-            nvme: machine.nvme.map(|drive| CopyEngine::reads(drive.curve, drive.queue_depth)),
+            nvme: machine
+                .nvme
+                .map(|drive| CopyEngine::new(Channel::Drive(drive.curve, drive.queue_depth), None)),
             nvme_on_bus: machine.nvme.is_some_and(|drive| !drive.to_vram),
             cpu: machine.cpu.map(|_| CpuPool::default()),
             bus: machine.dram_bus.map(|capacity| Bus {
@@ -55,7 +59,13 @@ impl Fabric {
                 flows: [None; 4],
                 generation: 0,
             }),
+            started: Vec::new(),
         }
+    }
+
+    /// Tags of the prefetches of which a piece has begun since the last call.
+    pub(super) fn started_prefetches(&mut self) -> std::vec::Drain<'_, u32> {
+        self.started.drain(..)
     }
 
     fn engine_of(&mut self, device: Device) -> Option<&mut CopyEngine> {
@@ -105,10 +115,12 @@ impl Fabric {
             Device::Cpu => {
                 self.cpu.as_mut().and_then(|cpu| cpu.start(now)).map(|job| (job.bytes, job.duration))
             }
-            _ => self
-                .engine_of(device)
-                .and_then(|engine| engine.start(now))
-                .map(|piece| (piece.bytes, piece.duration)),
+            _ => self.engine_of(device).and_then(|engine| engine.start(now)).map(|piece| {
+                if piece.class == Class::Prefetch {
+                    self.started.push(piece.tag);
+                }
+                (piece.bytes, piece.duration)
+            }),
         };
         let Some((bytes, alone)) = piece else { return };
         let on_bus = device != Device::Nvme || self.nvme_on_bus;
@@ -179,7 +191,7 @@ impl Fabric {
 
     /// Whether nothing moves and nothing waits on the way to GPU memory.
     pub(super) fn is_quiet(&self) -> bool {
-        [&self.h2d, &self.nvme].into_iter().flatten().all(CopyEngine::is_idle)
+        [&self.h2d, &self.nvme].into_iter().flatten().all(CopyEngine::is_empty)
     }
 
     /// The books of every device.

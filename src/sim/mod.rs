@@ -14,8 +14,14 @@
 //! Either way, an NVMe read of one expert overlaps the copy of another, since they use different devices.
 
 mod books;
+mod cost;
+mod cpu;
 mod event;
+mod fabric;
+mod fetch;
 mod layer;
+mod miss;
+mod prefetching;
 mod run;
 
 pub use run::simulate;

@@ -263,7 +263,6 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             && (self.plan.machine.overlap != Overlap::WithinLayer || self.fabric.is_quiet());
         if done {
             self.resident_done = false;
-            self.forget_unused_prefetches();
             self.layer += 1;
             self.begin_layer(SimDuration::ZERO);
         }

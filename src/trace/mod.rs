@@ -1,5 +1,6 @@
 //! Routing traces: format, importers, statistics.
 
+mod batch;
 mod builder;
 mod csv_twin;
 mod data;
@@ -10,6 +11,7 @@ mod passes;
 pub mod stats;
 pub mod synthetic;
 
+pub use batch::{Batched, batched};
 pub use builder::{Phase, TraceBuilder, check_header};
 pub use csv_twin::{write_csv, write_csv_file};
 pub use data::{ExpertNumber, Ids, NO_EXPERT_U8, NO_EXPERT_U16, SequenceMeta, Trace, TraceHeader};

@@ -5,7 +5,7 @@
 
 use super::{Phase, Trace};
 
-/// One forward of one sequence.
+/// One forward of one sequence, or one decode token of each of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pass {
     /// Position of the sequence in the trace.
@@ -16,8 +16,10 @@ pub struct Pass {
     pub first_row: u64,
     /// Rows: tokens of this pass.
     pub rows: u64,
-    /// Tokens in the KV cache before this pass.
+    /// Tokens in the KV cache of each sequence before this pass.
     pub context: u64,
+    /// Sequences in the pass, each with an equal share of the rows and a cache of its own.
+    pub sequences: u32,
 }
 
 /// Which part of a trace is replayed, and how.
@@ -31,12 +33,14 @@ pub struct PassOptions {
     pub sequences: u64,
     /// Most decode tokens of each sequence.
     pub decode_tokens: u64,
+    /// Tokens in the KV cache before the first that is replayed, instead of the trace's prompt lengths.
+    pub depth: Option<u64>,
 }
 
 impl Default for PassOptions {
     /// Everything, each prompt in one pass.
     fn default() -> Self {
-        Self { prefill: true, prefill_chunk: u64::MAX, sequences: u64::MAX, decode_tokens: u64::MAX }
+        Self { prefill: true, prefill_chunk: u64::MAX, sequences: u64::MAX, decode_tokens: u64::MAX, depth: None }
     }
 }
 
@@ -50,17 +54,22 @@ pub fn passes(trace: &Trace, options: &PassOptions) -> Vec<Pass> {
             while done < meta.prefill_tokens {
                 let rows = options.prefill_chunk.clamp(1, meta.prefill_tokens - done);
                 let first_row = meta.first_token + done;
-                list.push(Pass { sequence, phase: Phase::Prefill, first_row, rows, context: done });
+                list.push(Pass { sequence, phase: Phase::Prefill, first_row, rows, context: options.depth.unwrap_or(0) + done, sequences: 1 });
                 done += rows;
             }
         }
+        let before = match options.depth {
+            Some(depth) => depth + if options.prefill { meta.prefill_tokens } else { 0 },
+            None => meta.prompt_length.max(meta.prefill_tokens),
+        };
         let decode = (meta.tokens - meta.prefill_tokens).min(options.decode_tokens);
         list.extend((0..decode).map(|step| Pass {
             sequence,
             phase: Phase::Decode,
             first_row: meta.first_token + meta.prefill_tokens + step,
             rows: 1,
-            context: meta.prompt_length.max(meta.prefill_tokens) + step,
+            context: before + step,
+            sequences: 1,
         }));
     }
     list
