@@ -67,6 +67,7 @@ pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod plan;
+pub mod prefetch;
 pub mod report;
 pub mod resource;
 pub mod rng;

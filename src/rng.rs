@@ -20,6 +20,8 @@ pub enum Purpose {
     SequenceChoice = 3,
     /// Shape of the synthetic router (expert popularity); the entity is the layer.
     SyntheticPopularity = 4,
+    /// What the `gate-lookahead` predictor finds; the entity is the target layer, the replicate its pass.
+    GateLookahead = 5,
 }
 
 /// SplitMix64's finaliser (Steele, Lea and Flood, 2014): mixes all bits of a word into all others.

@@ -25,6 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("memory", &["metrics", "model", "units"]),
     ("trace", &["error", "rng", "units"]),
     ("cache", &["error", "metrics", "rng", "trace", "units"]),
+    ("prefetch", &["cache", "error", "metrics", "rng", "trace", "units"]),
     ("serving", &["model", "trace", "units"]),
     ("scenario", &["error", "units"]),
     (
@@ -65,7 +66,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms whose arithmetic is on integers alone.
-const INTEGER_ROOMS: [&str; 5] = ["engine", "resource", "memory", "cache", "sim"];
+const INTEGER_ROOMS: [&str; 6] = ["engine", "resource", "memory", "cache", "prefetch", "sim"];
 /// The one file that may say `unsafe`.
 const UNSAFE_FILE: &str = "trace/mmap.rs";
 const LINES_MAX: usize = 500;
@@ -136,14 +137,17 @@ fn unfinished(text: &str) -> Option<&'static str> {
     })
 }
 
-/// What a policy file lacks: its module, its name in the room, its row in the registry.
-fn unregistered(file: &str, policies: &str, registry: &str) -> Option<String> {
+/// Rooms with a registry, and the folder whose files it must hold.
+const REGISTERED: [(&str, &str); 2] = [("cache", "policies"), ("prefetch", "predictors")];
+
+/// What a file of such a folder lacks: its module, its name in the room, its row in the registry.
+fn unregistered(room: &str, folder: &str, file: &str, names: &str, registry: &str) -> Option<String> {
     let export = format!("pub use {file}::");
-    let Some(name) = policies.split_once(&export).and_then(|(_, rest)| words(rest).next()) else {
-        return Some(format!("src/cache/policies/{file}.rs is not exported by its mod.rs"));
+    let Some(name) = names.split_once(&export).and_then(|(_, rest)| words(rest).next()) else {
+        return Some(format!("src/{room}/{folder}/{file}.rs is not exported by its mod.rs"));
     };
     let built = registry.contains(&format!("{name}::new("));
-    (!built).then(|| format!("src/cache/policies/{file}.rs: {name} has no row in src/cache/registry.rs"))
+    (!built).then(|| format!("src/{room}/{folder}/{file}.rs: {name} has no row in src/{room}/registry.rs"))
 }
 
 #[test]
@@ -216,17 +220,22 @@ fn every_file_says_what_it_is() {
 }
 
 #[test]
-fn every_policy_file_is_registered() {
-    let policies = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cache/policies"), "rs");
-    let (names, registry) =
-        (blank(&read("src/cache/policies/mod.rs")), blank(&read("src/cache/registry.rs")));
-    let stems: Vec<String> =
-        policies.iter().map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
-    let files = || stems.iter().filter(|stem| *stem != "mod");
-    assert!(files().count() >= 6, "{stems:?}");
-    assert_none(&files().filter_map(|file| unregistered(file, &names, &registry)).collect::<Vec<_>>());
-    assert!(unregistered("clock", &names, &registry).unwrap().contains("not exported"));
-    assert!(unregistered("lru", &names, "").unwrap().contains("Lru has no row"));
+fn every_policy_and_predictor_file_is_registered() {
+    for (room, folder) in REGISTERED {
+        let path = format!("src/{room}/{folder}");
+        let names = blank(&read(&format!("{path}/mod.rs")));
+        let registry = blank(&read(&format!("src/{room}/registry.rs")));
+        let lacks = |file: &str, registry: &str| unregistered(room, folder, file, &names, registry);
+        let stems: Vec<String> = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path), "rs")
+            .iter()
+            .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+            .filter(|stem| stem != "mod")
+            .collect();
+        assert!(stems.len() >= 6, "{stems:?}");
+        assert_none(&stems.iter().filter_map(|file| lacks(file, &registry)).collect::<Vec<_>>());
+        assert!(lacks("clock", &registry).unwrap().contains("not exported"));
+        assert!(lacks(&stems[0], "").unwrap().contains("has no row"));
+    }
 }
 
 #[test]

@@ -4,11 +4,13 @@
 //! the wall clock. Rows are serialised to the sweep's journal, from which `--resume` reads finished points back.
 
 mod counts;
+mod prefetch;
 mod quantile;
 mod row;
 mod summary;
 
 pub use counts::{AccessCounts, LinkUse, TimeShares};
+pub use prefetch::PrefetchCounts;
 pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};
 pub use summary::{SequenceSummary, Summary};
