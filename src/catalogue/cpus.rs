@@ -30,6 +30,9 @@ pub struct Cpu {
     pub cores: Sourced<u32>,
     /// Memory channels of 64 bits.
     pub channels: Sourced<u32>,
+    /// Parts of the socket with memory of their own (NUMA nodes) as it is delivered; scenarios say how many sockets there
+    /// are.
+    pub numa_nodes: Sourced<u32>,
     /// Fastest memory that the maker supports.
     pub transfer_rate: Sourced<TransferRate>,
     /// Theoretical DRAM bandwidth: channels x transfer rate x 8 bytes.
@@ -75,6 +78,7 @@ impl Entry for Cpu {
         [
             Some(Fact::new("cores", &self.cores)),
             Some(Fact::new("channels", &self.channels)),
+            Some(Fact::new("numa_nodes", &self.numa_nodes)),
             Some(Fact::new("transfer_rate", &self.transfer_rate)),
             Some(Fact::new("bandwidth", &self.bandwidth)),
             Some(Fact::new("fp32", &self.fp32)),

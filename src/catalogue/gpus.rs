@@ -1,6 +1,6 @@
 //! Accelerators: graphics cards, data-centre GPUs and machines whose CPU and GPU share one memory.
 //!
-//! Rates are dense peaks; what an engine reaches of them is in its profile. Left out: clocks, cache sizes, prices today.
+//! Rates are dense peaks; what an engine reaches of them is in its profile. Left out: clocks, prices today.
 
 use std::sync::LazyLock;
 
@@ -33,6 +33,9 @@ pub struct Gpu {
     pub memory: Sourced<Bytes>,
     /// Peak memory bandwidth.
     pub bandwidth: Sourced<Bandwidth>,
+    /// Last cache before memory: the L2 cache, or AMD's Infinity Cache. Weights that fit it are read faster than memory
+    /// gives them from the second time on.
+    pub l2_cache: Option<Sourced<Bytes>>,
     /// FP32 outside the tensor cores.
     pub fp32: Option<Sourced<FlopRate>>,
     /// FP16 in dense matrices with FP32 accumulation.
@@ -117,6 +120,7 @@ impl Entry for Gpu {
         .filter_map(|(key, rate)| Fact::optional(key, rate.as_ref()))
         .collect::<Vec<_>>();
         let rest = [
+            Fact::optional("l2_cache", self.l2_cache.as_ref()),
             Fact::optional("pcie_generation", self.pcie_generation.as_ref()),
             Fact::optional("pcie_lanes", self.pcie_lanes.as_ref()),
             Fact::optional("host_link", self.host_link.as_ref()),

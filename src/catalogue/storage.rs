@@ -1,7 +1,7 @@
-//! Solid-state drives, by class rather than by product.
+//! Solid-state drives, mostly by class rather than by product.
 //!
-//! Capacity belongs to the scenario; what an engine reaches of the sequential rates with expert-sized reads is in its
-//! profile.
+//! Capacity belongs to the scenario. Where a drive has a read curve ([`Storage::read_rate`]), it says what reads of a size
+//! reach at a queue depth; where it has none, the engine's profile says it as a share of the sequential rate.
 
 use std::sync::LazyLock;
 
@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use super::entry::{Entry, Fact, named_row};
 use super::load::parse_embedded;
+use super::quantity::Ratio;
 use super::sourced::Sourced;
-use crate::units::{Bandwidth, SimDuration};
+use crate::units::{Bandwidth, Bytes, SimDuration};
 
 /// A drive, or drives striped into one.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -26,18 +27,44 @@ pub struct Storage {
     /// What to know before trusting it.
     #[serde(default)]
     pub note: String,
-    /// Sequential read.
+    /// Sequential read; on rows of measured drives the best rate of reads as large as experts.
     pub read: Sourced<Bandwidth>,
     /// Sequential write.
     pub write: Sourced<Bandwidth>,
     /// Time of a small random read with nothing else in the queue.
     pub latency: Sourced<SimDuration>,
+    /// Rate of a single read in flight, its latency not counted.
+    pub stream: Option<Sourced<Bandwidth>>,
+    /// Reads in flight beyond which large reads get slower; none where they do not.
+    pub best_depth: Option<Sourced<u32>>,
+    /// Share of the rate that is left beyond `best_depth`.
+    pub deep_share: Option<Sourced<Ratio>>,
     /// PCI Express generation of one drive; none for SATA.
     pub pcie_generation: Option<Sourced<u32>>,
     /// PCI Express lanes of one drive.
     pub pcie_lanes: Option<Sourced<u32>>,
     /// Drives striped together.
     pub drives: Sourced<u32>,
+}
+
+impl Storage {
+    /// Rate of reads of `size` with `depth` of them in flight:
+    /// min(depth x size / (latency + size / stream), sequential rate), times `deep_share` beyond `best_depth`.
+    /// None where the drive has no curve.
+    pub fn read_rate(&self, size: Bytes, depth: u32) -> Option<Bandwidth> {
+        let stream = self.stream.as_ref()?.value;
+        let nanoseconds = self.latency.value + stream.time_for(size);
+        let in_flight = u128::from(size.get()) * u128::from(depth.max(1)) * 1_000_000_000;
+        let rate = in_flight / u128::from(nanoseconds.as_ns().max(1));
+        let peak = self.read.value;
+        // At least a byte, so that nothing that is read takes no time; the sequential rate where the product is beyond it.
+        let rate = u64::try_from(rate.max(1)).ok().and_then(Bandwidth::from_bytes_per_s);
+        let rate = rate.map_or(peak, |rate| rate.min(peak));
+        match (&self.best_depth, &self.deep_share) {
+            (Some(best), Some(share)) if depth > best.value => Some(rate.at_ppm(share.value.ppm())),
+            _ => Some(rate),
+        }
+    }
 }
 
 static ROWS: LazyLock<Vec<Storage>> =
@@ -66,6 +93,9 @@ impl Entry for Storage {
             Some(Fact::new("read", &self.read)),
             Some(Fact::new("write", &self.write)),
             Some(Fact::new("latency", &self.latency)),
+            Fact::optional("stream", self.stream.as_ref()),
+            Fact::optional("best_depth", self.best_depth.as_ref()),
+            Fact::optional("deep_share", self.deep_share.as_ref()),
             Fact::optional("pcie_generation", self.pcie_generation.as_ref()),
             Fact::optional("pcie_lanes", self.pcie_lanes.as_ref()),
             Some(Fact::new("drives", &self.drives)),
