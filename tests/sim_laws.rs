@@ -254,7 +254,7 @@ proptest! {
             "engine.nvme_bandwidth=\"9000000 TB/s\"", "engine.nvme_latency=\"0 ns\""];
         let summary = with(&cache, &fast, &bench);
         let shares = [&summary.prefill_time, &summary.decode_time];
-        let waited: u64 = shares.iter().map(|time| time.wait_h2d_ns + time.wait_nvme_ns).sum();
+        let waited: u64 = shares.iter().map(|time| time.waits_ns()).sum();
         prop_assert!(waited <= 2 * misses(&summary), "{} ns for {} misses", waited, misses(&summary));
         let resident = with(&cache[4..], &["placement.experts=\"vram\"", NO_LAUNCH], &bench);
         let apart = summary.span_ns.abs_diff(resident.span_ns);

@@ -77,6 +77,13 @@ pub struct CacheShape {
     pub pinned: Vec<u32>,
 }
 
+impl CacheShape {
+    /// All experts together.
+    pub fn total(&self) -> u64 {
+        self.sizes.iter().map(|size| size * u64::from(self.experts)).sum()
+    }
+}
+
 /// One pool: a capacity, what is used of it, and the policy that orders it.
 #[derive(Clone, Debug)]
 struct Pool<P> {

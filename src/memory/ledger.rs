@@ -81,7 +81,8 @@ impl Ledger {
         Tier::ALL.into_iter().filter_map(|tier| self.shortfall(tier)).collect()
     }
 
-    fn shortfall(&self, tier: Tier) -> Option<String> {
+    /// The same of one tier; `None` where it is large enough.
+    pub fn shortfall(&self, tier: Tier) -> Option<String> {
         let (needed, capacity) = (self.total(tier), self.capacity(tier));
         if needed <= capacity {
             return None;

@@ -192,12 +192,7 @@ pub(super) fn ranked(
 }
 
 /// VRAM for routed experts: what was asked for, but never more than all of them take.
-fn capacity(
-    resolver: &mut Resolver<'_>,
-    model: &ModelPlan,
-    placement: &Placement,
-    ledger: &Ledger,
-) -> Bytes {
+fn capacity(resolver: &mut Resolver<'_>, model: &ModelPlan, placement: &Placement, ledger: &Ledger) -> Bytes {
     let scenario = resolver.scenario();
     let total = placement.gpu_experts(model);
     if let Some(slots) = scenario.cache.slots_per_layer {

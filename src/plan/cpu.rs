@@ -7,15 +7,6 @@ use crate::model::Dtype;
 use crate::serving::CpuRates;
 use crate::units::Bandwidth;
 
-/// Whether the scenario asks the CPU to compute anything.
-pub(super) fn is_used(resolver: &Resolver<'_>) -> bool {
-    use crate::scenario::MissAction;
-    let placement = &resolver.scenario().placement;
-    placement.n_cpu_moe.is_some_and(|layers| layers > 0)
-        || placement.cpu_layers.is_some_and(|layers| layers > 0)
-        || matches!(placement.miss, Some(MissAction::Cpu | MissAction::Auto))
-}
-
 /// Theoretical bandwidth of host memory, where it is known.
 pub(super) fn dram_bandwidth(resolver: &mut Resolver<'_>, cpu: Option<&Cpu>) -> Option<Bandwidth> {
     if let Some(written) = resolver.scenario().hardware.dram_bandwidth {
@@ -81,9 +72,8 @@ pub(super) fn rates(
     );
     let all_cores = engine.cpu_rate(cpu);
     let used = threads.min(cpu.cores.value);
-    let compute = all_cores
-        .at_ppm(u64::from(used) * 1_000_000 / u64::from(cpu.cores.value.max(1)))
-        .at_ppm(numa.ppm());
+    let compute =
+        all_cores.at_ppm(u64::from(used) * 1_000_000 / u64::from(cpu.cores.value.max(1))).at_ppm(numa.ppm());
     resolver.note("cpu compute rate", compute, format!("{used} of {} cores, {by_engine}", cpu.cores.value));
     let layer_overhead = resolver.or_default(
         "engine.cpu_layer_overhead",

@@ -81,7 +81,11 @@ pub(super) fn resolve(
         });
         return None;
     };
-    resolver.note("placement.dram_policy", name, if paged { "the page cache's" } else { "as written, or default" });
+    resolver.note(
+        "placement.dram_policy",
+        name,
+        if paged { "the page cache's" } else { "as written, or default" },
+    );
     Some(CachePlan {
         shape: CacheShape {
             scope: Scope::Global,

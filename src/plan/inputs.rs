@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::cache::{Future, Grouping, Registry};
 use crate::error::Result;
 use crate::model::ModelSpec;
-use crate::prefetch::{PredictorRegistry, Profile};
 use crate::model::gguf::{self, GgufModel};
+use crate::prefetch::{PredictorRegistry, Profile};
 use crate::trace::{self, Pass, PassOptions, Trace, passes};
 
 /// A value that is made at most once, whoever asks first.

@@ -47,10 +47,20 @@ pub(super) fn check(
         parts.extend(link(copies, "engine.h2d_latency", curve.peak, curve.latency));
     }
     let drive = machine.nvme.curve;
-    parts.extend(link("engine.nvme_bandwidth", "engine.nvme_latency", drive.peak.min(drive.stream), drive.latency));
+    parts.extend(link(
+        "engine.nvme_bandwidth",
+        "engine.nvme_latency",
+        drive.peak.min(drive.stream),
+        drive.latency,
+    ));
     if let Some(cpu) = cpu {
         let slowest = cpu.per_thread.map_or(cpu.bandwidth, |thread| thread.min(cpu.bandwidth));
-        parts.extend(link("engine.cpu_thread_bandwidth", "engine.cpu_layer_overhead", slowest, cpu.layer_overhead));
+        parts.extend(link(
+            "engine.cpu_thread_bandwidth",
+            "engine.cpu_layer_overhead",
+            slowest,
+            cpu.layer_overhead,
+        ));
     }
     let total: u128 = parts.iter().map(|(_, part)| part).sum();
     let largest = parts.into_iter().max_by_key(|(_, part)| *part);

@@ -47,12 +47,7 @@ pub(super) fn copies(
     CopyPlan { curve: RateCurve { latency, peak, large: None }, chunk }
 }
 
-fn link_rate(
-    resolver: &mut Resolver<'_>,
-    gpu: &Gpu,
-    cpu: Option<&Cpu>,
-    engine: &EngineProfile,
-) -> Bandwidth {
+fn link_rate(resolver: &mut Resolver<'_>, gpu: &Gpu, cpu: Option<&Cpu>, engine: &EngineProfile) -> Bandwidth {
     let (peak, why) = host_link(resolver, gpu, cpu);
     let pinned = match resolver.scenario().engine.copies {
         Some(copies) => {
@@ -105,7 +100,8 @@ pub(super) fn drive(resolver: &mut Resolver<'_>, storage: &Storage, engine: &Eng
     let (latency, stream) = (storage.latency.value, storage.stream.as_ref().map(|stream| stream.value));
     let used = resolver.scenario().placement.experts == Some(ExpertHome::Nvme);
     let paged = resolver.scenario().placement.page_cache == Some(true);
-    let depth = if paged { 1 } else { section.nvme_queue_depth.map_or(engine.nvme_queue_depth.value, |d| d.get()) };
+    let depth =
+        if paged { 1 } else { section.nvme_queue_depth.map_or(engine.nvme_queue_depth.value, |d| d.get()) };
     let to_vram = match section.nvme_path {
         Some(path) => path == scenario::NvmePath::Vram,
         None => engine.nvme_path.value == NvmePath::Vram,
@@ -137,9 +133,10 @@ pub(super) fn drive(resolver: &mut Resolver<'_>, storage: &Storage, engine: &Eng
             stream: stream.unwrap_or(storage.read.value),
             peak: storage.read.value,
             best_depth: storage.best_depth.as_ref().map_or(1, |depth| depth.value),
-            deep_ppm: storage.deep_share.as_ref().map_or(WHOLE_PPM, |share| {
-                u32::try_from(share.value.ppm()).unwrap_or(WHOLE_PPM)
-            }),
+            deep_ppm: storage
+                .deep_share
+                .as_ref()
+                .map_or(WHOLE_PPM, |share| u32::try_from(share.value.ppm()).unwrap_or(WHOLE_PPM)),
         },
     };
     DrivePlan { curve, queue_depth: if plain.is_some() { 1 } else { depth }, to_vram }
@@ -189,8 +186,7 @@ pub(super) fn bus(
 ) -> Option<Bandwidth> {
     let copies = copies.iter().flatten().map(|link| link.curve.peak.bytes_per_s());
     let reads = drive.filter(|drive| !drive.to_vram).map(|drive| drive.curve.peak.bytes_per_s());
-    let together: u128 =
-        copies.chain(reads).chain(cpu.map(Bandwidth::bytes_per_s)).map(u128::from).sum();
+    let together: u128 = copies.chain(reads).chain(cpu.map(Bandwidth::bytes_per_s)).map(u128::from).sum();
     capacity.filter(|capacity| together > u128::from(capacity.bytes_per_s()))
 }
 

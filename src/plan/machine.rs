@@ -1,8 +1,8 @@
 //! The machine as the engine uses it: achieved rates and overheads.
 
-use super::{Overlap, cpu, links};
 use super::resolve::Resolver;
 use super::types::{CopyPlan, DrivePlan};
+use super::{Overlap, cpu, links};
 use crate::catalogue::{self, Cpu, EngineProfile, Gpu, Storage};
 use crate::error::Error;
 use crate::memory::Tier;
@@ -116,7 +116,7 @@ fn capacities(resolver: &mut Resolver<'_>, gpu: &Gpu) -> [(Tier, Bytes); 3] {
 
 fn rates(resolver: &mut Resolver<'_>, gpu: &Gpu, engine: &EngineProfile) -> GpuRates {
     let section = &resolver.scenario().engine;
-    let mut share = |key: &str, written: Option<Percent>, profile: catalogue::Ratio, peak: String| {
+    let share = |key: &str, written: Option<Percent>, profile: catalogue::Ratio, peak: String| {
         let (ppm, whose) = match written {
             Some(written) => (written.ppm(), resolver.place(key).to_string()),
             None => (profile.ppm(), format!("engine {}", engine.id)),
@@ -135,7 +135,8 @@ fn rates(resolver: &mut Resolver<'_>, gpu: &Gpu, engine: &EngineProfile) -> GpuR
         engine.gpu_compute_efficiency.value,
         gpu.fp16.value.to_string(),
     );
-    let rates = GpuRates { memory: gpu.bandwidth.value.at_ppm(memory), compute: gpu.fp16.value.at_ppm(compute) };
+    let rates =
+        GpuRates { memory: gpu.bandwidth.value.at_ppm(memory), compute: gpu.fp16.value.at_ppm(compute) };
     resolver.note("gpu memory rate", rates.memory, memory_why);
     resolver.note("gpu compute rate", rates.compute, compute_why);
     rates

@@ -5,8 +5,8 @@ use super::machine::MachinePlan;
 use super::model::ModelPlan;
 use super::placement::Placement;
 use super::resolve::Resolver;
-use super::workload::Workload;
 use super::types::LayerHome;
+use super::workload::Workload;
 use crate::error::Error;
 use crate::memory::{Ledger, Tier, workspace};
 use crate::model::{ComponentBytes, LayerSpec};
@@ -39,7 +39,11 @@ pub(super) fn book(
     }
     let on_cpu: Bytes = model.layers.iter().take(cpu_layers).map(ComponentBytes::total).sum();
     let kv = |layers: &[LayerSpec]| -> Bytes {
-        layers.iter().map(|layer| layer.kv_bytes(workload.context, model.kv)).sum::<Bytes>().times(workload.batch)
+        layers
+            .iter()
+            .map(|layer| layer.kv_bytes(workload.context, model.kv))
+            .sum::<Bytes>()
+            .times(workload.batch)
     };
     let (kv_cpu, kv_gpu) = model.spec.layers.split_at(cpu_layers);
     ledger.add(host, "layers on the CPU", on_cpu);

@@ -28,8 +28,8 @@ pub use types::{
 };
 
 use crate::error::{Error, Result};
-use crate::metrics::ConfigLabels;
 use crate::memory::Tier;
+use crate::metrics::ConfigLabels;
 use crate::scenario::{ExpertHome, PointScenario};
 use crate::serving::{CpuRates, PassCosts};
 use resolve::Resolver;
@@ -85,7 +85,8 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
         machine.overheads,
         top_k,
     );
-    booked.problems.extend(booked.ledger.shortfalls(rates.is_some()));
+    let short = Tier::ALL.into_iter().filter(|tier| rates.is_none() || *tier != Tier::Vram);
+    booked.problems.extend(short.filter_map(|tier| booked.ledger.shortfall(tier)));
     booked.problems.extend(cache.problems.iter().cloned());
     Ok(Plan {
         labels: labels(&model, &machine, &booked, &cache, &workload, prefetch.as_ref()),
@@ -93,7 +94,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
         problems: booked.problems,
         machine: assemble(&machine, &placement, booked.home, cpu_rates),
         placement: PlacementPlan {
-            activation_bytes: links::activation_bytes(model.spec.hidden()),
+            activation_bytes: links::activation_bytes(u64::from(model.spec.hidden)),
             homes: placement.homes,
             miss: placement.miss,
             offload_tokens: offload,
@@ -117,7 +118,7 @@ fn assemble(
     let copies = machine.copies.filter(|_| home != ExpertHome::Vram || cpu.is_some());
     let back = copies.filter(|_| cpu.is_some());
     let nvme = (home == ExpertHome::Nvme).then_some(machine.nvme);
-    let reached = cpu.map(|cpu| cpu.reached());
+    let reached = cpu.map(|cpu| cpu.achieved());
     Machine {
         h2d: copies,
         d2h: back,

@@ -90,8 +90,11 @@ fn miss(resolver: &mut Resolver<'_>, model: &ModelPlan) -> (MissPlan, Bytes) {
         resolver.given("placement.miss_below", limit);
         if !spares {
             resolver.refuse("placement.miss_below", |place| {
-                Error::at(place, format!("placement.miss_below: found beside the miss action {:?}", action.spelling()))
-                    .expected("placement.miss = \"degrade\", \"skip\" or \"substitute\"")
+                Error::at(
+                    place,
+                    format!("placement.miss_below: found beside the miss action {:?}", action.spelling()),
+                )
+                .expected("placement.miss = \"degrade\", \"skip\" or \"substitute\"")
             });
         }
     }

@@ -48,12 +48,14 @@ pub(super) fn resolve(
     }
     if overlap == Overlap::None {
         problems.push(
-            "prefetch.predictor: with engine.overlap \"none\" nothing is copied while the GPU computes".to_owned(),
+            "prefetch.predictor: with engine.overlap \"none\" nothing is copied while the GPU computes"
+                .to_owned(),
         );
     }
     let top_k = workload.plan.trace.header().top_k;
     let limit = section.experts.map(std::num::NonZeroU32::get);
-    let limit = resolver.or_default("prefetch.experts", limit, top_k, "default: as many as the router chooses");
+    let limit =
+        resolver.or_default("prefetch.experts", limit, top_k, "default: as many as the router chooses");
     let largest = model.experts.iter().max().copied().unwrap_or(Bytes::ZERO);
     let budget = resolver.or_default(
         "prefetch.budget",

@@ -106,8 +106,11 @@ pub(super) fn resolve(
         Some(ReplayMode::Access) => Grouping::Access,
         Some(ReplayMode::Layer) | None => Grouping::Layer,
     };
-    let future =
-        policy.needs.future.then(|| inputs.future(&path, &trace, (&options, batch), &passes, grouping)).transpose()?;
+    let future = policy
+        .needs
+        .future
+        .then(|| inputs.future(&path, &trace, (&options, batch), &passes, grouping))
+        .transpose()?;
     let longest =
         passes.iter().map(|pass| pass.context + pass.rows / u64::from(pass.sequences)).max().unwrap_or(0);
     let context = section.context.map(std::num::NonZeroU64::get);

@@ -4,7 +4,7 @@
 //! hands it work schedules the end that it returns. Curves say how long a transfer takes on an idle channel:
 //! [`RateCurve`] by size, [`DriveCurve`] by size and queue depth.
 //!
-//! [`SerialDevice`] and [`Link`] serve first come, first served, and take nothing back. [`CopyEngine`] serves demands
+//! [`SerialDevice`] serves first come, first served, and takes nothing back. [`CopyEngine`] serves demands
 //! before prefetches, piece by piece, and lets prefetches be promoted or cancelled. [`FairLink`] carries several flows at
 //! once, max-min fair, and says when each of them ends.
 
@@ -12,12 +12,10 @@ mod copy_engine;
 mod curve;
 mod drive;
 mod fair;
-mod link;
 mod serial;
 
 pub use copy_engine::{Channel, Class, CopyEngine, Finished, Piece, Transfer};
 pub use curve::RateCurve;
 pub use drive::DriveCurve;
 pub use fair::{FairLink, FlowId};
-pub use link::Link;
 pub use serial::{Job, SerialDevice};

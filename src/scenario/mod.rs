@@ -26,7 +26,8 @@ mod values;
 
 pub use axes::{Axis, AxisValue};
 pub use choice::{
-    Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit, Overlap, ReplayMode,
+    Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit, Overlap,
+    ReplayMode,
 };
 pub use file::{POINTS_MAX, PointScenario, ScenarioFile};
 pub use keys::{KeyDoc, keys};

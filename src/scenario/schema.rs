@@ -12,7 +12,8 @@ use crate::units::{Bandwidth, Bytes, SimDuration};
 
 use super::Percent;
 use super::choice::{
-    Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit, Overlap, ReplayMode,
+    Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit, Overlap,
+    ReplayMode,
 };
 use super::given::given;
 use super::keys::KeyDoc;

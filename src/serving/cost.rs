@@ -54,6 +54,8 @@ pub struct StretchCost {
     pub overhead: SimDuration,
     /// Weights and KV read.
     pub bytes: Bytes,
+    /// Operations; zero where nobody but the GPU computes it.
+    pub flops: u64,
 }
 
 /// Routed experts: bytes by MoE layer, and time.
@@ -92,6 +94,21 @@ impl ExpertCosts {
             let count = count as u64;
             self.rates.time(count * self.flops_per_token, self.bytes(layer).times(count))
         })
+    }
+
+    /// Operations of one token in one expert.
+    pub fn flops_per_token(&self) -> u64 {
+        self.flops_per_token
+    }
+
+    /// GPU time of one launch over experts with these tokens each.
+    pub fn launch_time(&self, layer: u32, tokens: impl Iterator<Item = u64>) -> SimDuration {
+        tokens.map(|tokens| self.time(layer, tokens)).sum()
+    }
+
+    /// GPU time of a copy of an expert that takes `ppm` parts per million of its bytes.
+    pub fn low_bit_time(&self, layer: u32, tokens: u64, ppm: u64) -> SimDuration {
+        self.rates.time(tokens * self.flops_per_token, self.bytes(layer).fraction(ppm, 1_000_000))
     }
 
     /// GPU time of one expert of a layer with `tokens` tokens.
@@ -189,6 +206,7 @@ impl PassCosts {
             compute: tail.compute + head.compute,
             overhead: tail.overhead + head.overhead,
             bytes: tail.bytes + head.bytes,
+            flops: tail.flops + head.flops,
         }
     }
 
@@ -206,6 +224,16 @@ impl PassCosts {
             compute: self.rates.time(flops, bytes),
             overhead: self.overheads.per_layer.times(stretch.layers.len() as u64),
             bytes,
+            flops,
         }
+    }
+
+    /// Bytes of the KV cache of one sequence with `context` tokens.
+    pub fn kv_bytes(&self, context: u64) -> Bytes {
+        let of = |stretch: &Stretch| -> Bytes {
+            stretch.layers.iter().map(|layer| layer.kv_bytes(context, self.kv)).sum()
+        };
+        self.stretch_of_layer.iter().map(|stretch| of(&self.stretches[*stretch])).sum::<Bytes>()
+            + of(&self.tail)
     }
 }

@@ -1,6 +1,8 @@
 //! Where the time goes and what each sequence saw.
 
-use crate::metrics::{AccessCounts, LinkUse, PrefetchCounts, Quantiles, SequenceSummary, Summary, TimeShares};
+use crate::metrics::{
+    AccessCounts, LinkUse, PrefetchCounts, Quantiles, SequenceSummary, Summary, TimeShares,
+};
 use crate::trace::{Pass, Phase};
 use crate::units::{SimDuration, SimTime};
 

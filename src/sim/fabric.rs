@@ -88,12 +88,7 @@ impl Fabric {
     }
 
     /// Queues a transfer, and starts it where the device is idle.
-    pub(super) fn transfer(
-        &mut self,
-        events: &mut Engine<Happening>,
-        device: Device,
-        transfer: Transfer,
-    ) {
+    pub(super) fn transfer(&mut self, events: &mut Engine<Happening>, device: Device, transfer: Transfer) {
         if let Some(engine) = self.engine_of(device) {
             engine.push(transfer);
             self.start(events, device);

@@ -91,7 +91,12 @@ pub(super) struct LayerEvent {
 impl LayerEvent {
     pub(super) fn new(experts: u32) -> Self {
         let experts = experts as usize;
-        Self { place: vec![0; experts], stamp: vec![0; experts], missed: vec![false; experts], ..Self::default() }
+        Self {
+            place: vec![0; experts],
+            stamp: vec![0; experts],
+            missed: vec![false; experts],
+            ..Self::default()
+        }
     }
 
     fn begin(&mut self) {

@@ -121,7 +121,8 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         let size = self.plan.costs.experts().bytes(self.layer);
         let copy = self.plan.machine.h2d.map_or(SimDuration::ZERO, |link| link.curve.time(size));
         let there_and_back = self.activation_time().times(2);
-        let mut computed = there_and_back + self.plan.machine.cpu.map_or(SimDuration::ZERO, |cpu| cpu.layer_overhead);
+        let mut computed =
+            there_and_back + self.plan.machine.cpu.map_or(SimDuration::ZERO, |cpu| cpu.layer_overhead);
         for index in 0..self.event.missing.len() {
             let missing = self.event.missing[index];
             if missing.fate != Fate::Fetch || missing.under_way {

@@ -121,7 +121,8 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         prefetching.take_back(&mut self.fabric);
         let shape = &self.plan.cache.shape;
         let passes = &self.plan.workload.passes;
-        let goes_on = passes.get(self.pass + 1).is_some_and(|next| next.sequence == passes[self.pass].sequence);
+        let goes_on =
+            passes.get(self.pass + 1).is_some_and(|next| next.sequence == passes[self.pass].sequence);
         let left = shape.layers - 1 - self.layer + if goes_on { shape.layers } else { 0 };
         let truth = |target: Target, out: &mut Vec<u32>| {
             let pass = &passes[self.pass + usize::from(target.next_pass)];
@@ -133,18 +134,21 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         };
         let resident = |object: u32| {
             let (layer, expert) = (object / shape.experts, object % shape.experts);
-            self.plan.placement.homes[layer as usize] != LayerHome::Gpu || self.cache.is_resident(layer, expert)
+            self.plan.placement.homes[layer as usize] != LayerHome::Gpu
+                || self.cache.is_resident(layer, expert)
         };
         prefetching.requests.clear();
         prefetching.prefetcher.plan(self.layer, u64::from(left), truth, resident, &mut prefetching.requests);
         for index in 0..prefetching.requests.len() {
             let Request { object, bytes } = prefetching.requests[index];
-            let in_host = self.dram.as_ref().is_some_and(|dram| {
-                dram.is_resident(object / shape.experts, object % shape.experts)
-            });
+            let in_host = self
+                .dram
+                .as_ref()
+                .is_some_and(|dram| dram.is_resident(object / shape.experts, object % shape.experts));
             let from_nvme = self.fabric.has(Device::Nvme) && !in_host;
             let device = if from_nvme { Device::Nvme } else { Device::H2d };
-            let transfer = Transfer { tag: PREFETCH | object, bytes: Bytes::new(bytes), class: Class::Prefetch };
+            let transfer =
+                Transfer { tag: PREFETCH | object, bytes: Bytes::new(bytes), class: Class::Prefetch };
             self.fabric.transfer(&mut self.engine, device, transfer);
         }
         self.prefetching = Some(prefetching);
@@ -152,7 +156,8 @@ impl<I: ExpertNumber> Simulation<'_, I> {
 
     /// Position of a prefetched expert in the current event, where that waits for it.
     fn waiting_for(&self, object: u32) -> Option<usize> {
-        let (layer, expert) = (object / self.plan.cache.shape.experts, object % self.plan.cache.shape.experts);
+        let (layer, expert) =
+            (object / self.plan.cache.shape.experts, object % self.plan.cache.shape.experts);
         let index = if layer == self.layer { self.event.position(expert) } else { None };
         index.filter(|index| self.event.missing[*index].under_way)
     }

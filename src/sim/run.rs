@@ -150,8 +150,8 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             self.begin_sequence(previous.is_some());
         }
         if let Some(shared) = self.plan.cache.shared_with_kv {
-            let kv = self.plan.costs.kv_bytes(pass.context + pass.rows);
-            self.cache.set_capacity(shared.saturating_sub(kv).min(self.plan.cache.shape.total()).get());
+            let kv = self.plan.costs.kv_bytes(pass.context + 1).times(u64::from(pass.sequences));
+            self.cache.set_capacity(shared.saturating_sub(kv).get().min(self.plan.cache.shape.total()));
         }
         self.pass_began = self.engine.now();
         self.decode_before = (self.books.decode.lookups, self.books.decode.hits);

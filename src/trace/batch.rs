@@ -52,8 +52,11 @@ pub fn batched(trace: &Trace, options: &PassOptions, batch: u32) -> Result<Batch
         return Err(Error::new("nothing to decode together").expected("a trace with decode tokens"));
     }
     let header = trace.header().clone();
-    let mut builder =
-        if trace.weights().is_some() { TraceBuilder::with_weights(header)? } else { TraceBuilder::new(header)? };
+    let mut builder = if trace.weights().is_some() {
+        TraceBuilder::with_weights(header)?
+    } else {
+        TraceBuilder::new(header)?
+    };
     let mut passes = Vec::new();
     let batch = batch.max(1) as usize;
     for (group, first) in (0_u32..).zip((0..known.len()).step_by(batch)) {
@@ -136,7 +139,11 @@ mod tests {
 
     fn rows(batched: &Batched) -> Vec<Vec<u16>> {
         let expert = |row| batched.trace.expert(row, crate::units::LayerIndex(0), 0).unwrap();
-        batched.passes.iter().map(|pass| (0..pass.rows).map(|row| expert(pass.first_row + row)).collect()).collect()
+        batched
+            .passes
+            .iter()
+            .map(|pass| (0..pass.rows).map(|row| expert(pass.first_row + row)).collect())
+            .collect()
     }
 
     #[test]

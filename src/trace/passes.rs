@@ -40,7 +40,13 @@ pub struct PassOptions {
 impl Default for PassOptions {
     /// Everything, each prompt in one pass.
     fn default() -> Self {
-        Self { prefill: true, prefill_chunk: u64::MAX, sequences: u64::MAX, decode_tokens: u64::MAX, depth: None }
+        Self {
+            prefill: true,
+            prefill_chunk: u64::MAX,
+            sequences: u64::MAX,
+            decode_tokens: u64::MAX,
+            depth: None,
+        }
     }
 }
 
@@ -54,7 +60,14 @@ pub fn passes(trace: &Trace, options: &PassOptions) -> Vec<Pass> {
             while done < meta.prefill_tokens {
                 let rows = options.prefill_chunk.clamp(1, meta.prefill_tokens - done);
                 let first_row = meta.first_token + done;
-                list.push(Pass { sequence, phase: Phase::Prefill, first_row, rows, context: options.depth.unwrap_or(0) + done, sequences: 1 });
+                list.push(Pass {
+                    sequence,
+                    phase: Phase::Prefill,
+                    first_row,
+                    rows,
+                    context: options.depth.unwrap_or(0) + done,
+                    sequences: 1,
+                });
                 done += rows;
             }
         }

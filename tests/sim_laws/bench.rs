@@ -134,7 +134,7 @@ pub(crate) fn check_books(plan: &Plan, summary: &Summary) {
         share(&summary.prefill_time) + share(&summary.decode_time)
     };
     assert_eq!(gpu.busy_ns, of_both(|time| time.gpu_compute_ns + time.overhead_ns));
-    assert_eq!(gpu.idle_ns, of_both(|time| time.wait_h2d_ns + time.wait_nvme_ns));
+    assert_eq!(gpu.idle_ns, of_both(|time| time.waits_ns()));
     let (misses, miss_bytes) = (
         summary.prefill.misses + summary.decode.misses,
         summary.prefill.miss_bytes + summary.decode.miss_bytes,
