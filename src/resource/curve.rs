@@ -1,13 +1,15 @@
 //! How long one transfer takes on a channel that carries nothing else.
 //!
 //! A transfer takes `latency + size / peak`, so its effective rate is `size / (latency + size / peak)`: small transfers
-//! lose to latency. Measured pinned copies follow this within a few percent: 11.8 us and 28.6 GB/s for a laptop RTX 5090
-//! on PCIe 5 x8 (4 KiB to 1 GiB), 8.2 us and 12.06 GB/s for a Quadro RTX 6000 on PCIe 3 x16 (4 KiB to 1 MiB).
+//! lose to latency. Measured pinned copies follow this to 0.8 % on average with 11.8 us and 28.6 GB/s for a laptop RTX
+//! 5090 on PCIe 5 x8 (4 KiB to 1 GiB), and to 4.3 % with 8.2 us and 12.06 GB/s for a Quadro RTX 6000 on PCIe 3 x16 (4 KiB
+//! to 1 MiB).
 //!
 //! Pageable copies pass through a staging buffer. On the first of these machines they rise to 19.4 GiB/s at 4 MiB and
-//! fall to 12.6 GiB/s at 256 MiB, as source and staging buffer no longer fit the CPU's cache. [`RateCurve::large`] says
-//! so with two more numbers: bytes beyond a threshold move at another rate. What is left out: copies of up to 64 KiB,
-//! which drivers send inside the command buffer, and which beat this curve by up to a tenth.
+//! fall to 12.6 GiB/s at 256 MiB, presumably as source and staging buffer no longer fit the CPU's cache.
+//! [`RateCurve::large`] says so with two more numbers: bytes beyond a threshold move at another rate (4.4 % on average;
+//! 9.8 % without). What is left out: pageable copies of a few KiB, of which the second machine makes 4 KiB in a sixth
+//! less time than the curve says.
 
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
