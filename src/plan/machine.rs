@@ -161,12 +161,12 @@ fn overheads(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overheads {
     };
     let per_pass =
         pick("engine.per_token_overhead", section.per_token_overhead, engine.per_token_overhead.value);
-    let per_layer =
-        pick("engine.per_layer_overhead", section.per_layer_overhead, engine.per_layer_overhead.value);
     // Without graphs the host launches each operation; a launch that was written counts either way.
     let by_engine = if graphs { SimDuration::ZERO } else { engine.kernel_launch.value };
     let launch = pick("engine.kernel_launch", section.kernel_launch, by_engine);
-    Overheads { per_pass, per_layer: per_layer + launch.times(u64::from(launches)), launch }
+    let of_layer = engine.per_layer_overhead.value + launch.times(u64::from(launches));
+    let per_layer = pick("engine.per_layer_overhead", section.per_layer_overhead, of_layer);
+    Overheads { per_pass, per_layer, launch }
 }
 
 fn overlap(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overlap {

@@ -1,6 +1,6 @@
 //! A channel that serves one piece at a time, demand before prefetch: a copy engine in one direction, or a drive.
 //!
-//! Transfers are cut into chunks, and each chunk is a transfer of its own on the curve. What runs is never interrupted,
+//! Prefetches are cut into chunks, and each chunk is a transfer of its own on the curve; demands go whole. What runs is never interrupted,
 //! so a demand waits for the demands before it and for at most one chunk of prefetch. Whoever drives the engine asks
 //! [`CopyEngine::start`] for the next piece, schedules its end, and reports it with [`CopyEngine::finish`], which may be
 //! later than the piece would have taken alone, where a bus is shared.
@@ -114,7 +114,7 @@ pub struct CopyEngine {
 }
 
 impl CopyEngine {
-    /// An idle engine that cuts transfers into pieces of at most `chunk`, or moves them whole. A chunk of no bytes is a
+    /// An idle engine that cuts prefetches into pieces of at most `chunk`, or moves them whole. A chunk of no bytes is a
     /// bug, so it panics.
     pub fn new(channel: Channel, chunk: Option<Bytes>) -> Self {
         assert_ne!(chunk, Some(Bytes::ZERO), "a chunk holds at least one byte");
@@ -145,7 +145,7 @@ impl CopyEngine {
         }
         let class = if self.demands.is_empty() { Class::Prefetch } else { Class::Demand };
         let outstanding = self.demands.len() + self.prefetches.len();
-        let chunk = self.chunk;
+        let chunk = self.chunk.filter(|_| class == Class::Prefetch);
         let queue = self.queue(class);
         let next = queue.front_mut()?;
         let bytes = chunk.map_or(next.left, |chunk| chunk.min(next.left));
@@ -221,7 +221,7 @@ impl CopyEngine {
         let running = self.running.map_or(SimDuration::ZERO, |running| running.piece.end.max(now).since(now));
         let outstanding = self.demands.len() + self.prefetches.len() + 1;
         let demands = self.demands.iter().enumerate();
-        running + demands.map(|(before, waiting)| self.time_of(waiting.left, outstanding - before)).sum()
+        running + demands.map(|(before, waiting)| self.channel.time(waiting.left, outstanding - before)).sum()
     }
 
     /// The books at the end of a run of length `span`; of a piece that still runs, only its time so far is in them.
@@ -236,17 +236,6 @@ impl CopyEngine {
             busy_ns: busy.as_ns(),
             idle_ns: (span - busy).as_ns(),
         }
-    }
-
-    /// How long `size` takes in all its pieces.
-    fn time_of(&self, size: Bytes, outstanding: usize) -> SimDuration {
-        let time = |size| self.channel.time(size, outstanding);
-        let Some(chunk) = self.chunk.filter(|chunk| *chunk < size) else {
-            return time(size);
-        };
-        let rest = size.get() % chunk.get();
-        let chunks = time(chunk).times(size.get() / chunk.get());
-        if rest == 0 { chunks } else { chunks + time(Bytes::new(rest)) }
     }
 
     fn queue(&mut self, class: Class) -> &mut VecDeque<Waiting> {

@@ -74,7 +74,7 @@ impl Slow {
         let outstanding = waiting().count();
         let Some((at, _)) = waiting().min_by_key(|(_, item)| item.turn) else { return false };
         let item = &mut self.items[at];
-        let bytes = item.left.min(self.chunk);
+        let bytes = if item.turn.0 == Class::Prefetch { item.left.min(self.chunk) } else { item.left };
         (item.left, item.moved) = (item.left - bytes, item.moved + bytes);
         item.waits = item.left > 0;
         let time = self.channel.time(Bytes::new(bytes), outstanding).as_ns();
