@@ -235,8 +235,9 @@ impl<P: Policy> ExpertCache<P> {
 
     /// Fills each pool before the first event: with what its policy wants, or else with the lowest experts of every
     /// layer in turn. Nothing is counted as a lookup. `first_events` holds the first event that asks for each object, for
-    /// policies that read the future, and is empty for all others.
-    pub fn fill(&mut self, first_events: &[u64]) {
+    /// policies that read the future, and is empty for all others. Layers in `elsewhere` are left out: their experts never
+    /// come here.
+    pub fn fill(&mut self, first_events: &[u64], elsewhere: &[u32]) {
         for index in 0..self.pools.len() {
             let first = u32::try_from(index).unwrap_or(0) * self.pool_objects;
             let mut wanted = self.pools[index].policy.preload();
@@ -250,6 +251,9 @@ impl<P: Policy> ExpertCache<P> {
             }
             for local in wanted {
                 let object = (first + local) as usize;
+                if elsewhere.contains(&((first + local) / self.shape.experts)) {
+                    continue;
+                }
                 let size = self.shape.sizes[object / self.shape.experts as usize];
                 let pool = &mut self.pools[index];
                 if self.state[object] & RESIDENT == 0 && pool.used + size <= pool.capacity {

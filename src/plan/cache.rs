@@ -119,6 +119,11 @@ pub(super) fn resolve(
             start_filled,
             clear_between: resolver.scenario().workload.between == Some(Between::Clear),
             profile,
+            elsewhere: (0_u32..)
+                .zip(&placement.homes)
+                .filter(|(_, home)| **home != LayerHome::Gpu)
+                .map(|(layer, _)| layer)
+                .collect(),
             hit_rate_ppm: section.hit_rate.map(|rate| {
                 resolver.given("cache.hit_rate", rate.0);
                 rate.0.ppm()

@@ -99,6 +99,7 @@ pub(super) fn resolve(
         start_filled: vram.start_filled,
         clear_between: vram.clear_between,
         profile: Arc::clone(&vram.profile),
+        elsewhere: vram.elsewhere.clone(),
         hit_rate_ppm: None,
         shared_with_kv: None,
     })

@@ -173,6 +173,8 @@ pub struct CachePlan {
     pub clear_between: bool,
     /// Selections of each expert in the profile; empty unless the policy needs one.
     pub profile: Arc<Vec<u64>>,
+    /// MoE layers whose experts never lie here.
+    pub elsewhere: Vec<u32>,
     /// Share of lookups that hit in parts per million, assumed instead of replayed.
     pub hit_rate_ppm: Option<u64>,
     /// Bytes that the cache shares with the KV cache, where it gives way as the context grows.
@@ -230,7 +232,7 @@ impl CachePlan {
             })
         });
         if self.start_filled {
-            cache.fill(first_events);
+            cache.fill(first_events, &self.elsewhere);
         }
         cache
     }

@@ -120,7 +120,7 @@ pub(crate) fn build(setup: &Setup, first_events: &[u64]) -> ExpertCache<Box<dyn 
         })
     });
     if setup.filled {
-        cache.fill(first_events);
+        cache.fill(first_events, &[]);
     }
     cache
 }
