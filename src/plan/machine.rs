@@ -147,6 +147,8 @@ fn overheads(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overheads {
             engine.per_layer_overhead.value,
         ),
         launch: pick("engine.kernel_launch", section.kernel_launch, engine.kernel_launch.value),
+        launches_per_layer: 0,
+        graphs: engine.graphs.value,
     }
 }
 

@@ -7,6 +7,7 @@
 mod cache;
 mod describe;
 mod inputs;
+mod kernel;
 mod limits;
 mod machine;
 mod memory;
@@ -40,6 +41,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let workload = workload::resolve(&mut resolver, inputs, &policy, trace)?;
     let mut booked = memory::book(&mut resolver, &model, &machine, &workload);
     let cache = cache::resolve(&mut resolver, inputs, &model, &workload, policy, &mut booked);
+    let kernel = kernel::resolve(&mut resolver, &model, &machine);
     limits::check(&mut resolver, &model, &machine, &workload);
     let (settings, error) = resolver.finish();
     if let Some(error) = error {
@@ -47,7 +49,8 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     }
     let cache = cache.ok_or_else(|| Error::new("the cache could not be planned"))?;
     let top_k = workload.plan.trace.header().top_k;
-    let costs = PassCosts::new(&model.spec, model.sizes(), model.kv, machine.rates, machine.overheads, top_k);
+    let (rates, overheads) = (machine.rates, machine.overheads);
+    let costs = PassCosts::new(&model.spec, model.sizes(), model.kv, rates, overheads, kernel, top_k);
     let needs_h2d = booked.home != ExpertHome::Vram;
     let needs_nvme = booked.home == ExpertHome::Nvme;
     booked.problems.extend(booked.ledger.shortfalls());

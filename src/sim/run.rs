@@ -188,7 +188,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             tokens.map(|tokens| experts.time(self.layer, tokens)).sum()
         };
         let bytes = experts.bytes(self.layer).times(count as u64);
-        StretchCost { compute, overhead: self.plan.costs.overheads().launch, bytes }
+        StretchCost { compute, overhead: self.plan.costs.launch_overhead(), bytes }
     }
 
     fn resident_done(&mut self) {

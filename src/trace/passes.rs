@@ -5,7 +5,7 @@
 
 use super::{Phase, Trace};
 
-/// One forward of one sequence.
+/// One forward of one sequence, or one decode token of each of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pass {
     /// Position of the sequence in the trace.
@@ -16,8 +16,10 @@ pub struct Pass {
     pub first_row: u64,
     /// Rows: tokens of this pass.
     pub rows: u64,
-    /// Tokens in the KV cache before this pass.
+    /// Tokens in the KV cache of each sequence before this pass.
     pub context: u64,
+    /// Sequences in the pass, each with an equal share of the rows and a cache of its own.
+    pub sequences: u32,
 }
 
 /// Which part of a trace is replayed, and how.
@@ -50,7 +52,14 @@ pub fn passes(trace: &Trace, options: &PassOptions) -> Vec<Pass> {
             while done < meta.prefill_tokens {
                 let rows = options.prefill_chunk.clamp(1, meta.prefill_tokens - done);
                 let first_row = meta.first_token + done;
-                list.push(Pass { sequence, phase: Phase::Prefill, first_row, rows, context: done });
+                list.push(Pass {
+                    sequence,
+                    phase: Phase::Prefill,
+                    first_row,
+                    rows,
+                    context: done,
+                    sequences: 1,
+                });
                 done += rows;
             }
         }
@@ -61,6 +70,7 @@ pub fn passes(trace: &Trace, options: &PassOptions) -> Vec<Pass> {
             first_row: meta.first_token + meta.prefill_tokens + step,
             rows: 1,
             context: meta.prompt_length.max(meta.prefill_tokens) + step,
+            sequences: 1,
         }));
     }
     list
