@@ -1,4 +1,5 @@
-//! The grouped kernel of routed experts: laws of its formula, and the catalogue's kernels against measured launches.
+//! The grouped kernel of routed experts: laws of its formula, which engine has it, and the catalogue's kernels against
+//! measured launches.
 
 #![allow(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
@@ -7,7 +8,11 @@ mod common;
 #[path = "kernels/measured.rs"]
 mod measured;
 
+use std::path::Path;
+
 use moesim::catalogue::{Entry, Gpu, Kernel};
+use moesim::plan::{Inputs, Plan, plan};
+use moesim::scenario::ScenarioFile;
 use moesim::serving::{GpuRates, MoeKernel};
 use moesim::units::{Bandwidth, Bytes, FlopRate, SimDuration};
 use proptest::prelude::*;
@@ -30,6 +35,7 @@ fn at(sorted: &[f64], share: f64) -> f64 {
     sorted[index.min(sorted.len() - 1)]
 }
 
+#[allow(clippy::print_stdout, reason = "the table of errors is what a person runs this test for")]
 /// Prints a row's errors and holds them to the bar and to what the catalogue says of them.
 fn judge(row: &Kernel, launches: &[Launch]) {
     let all = errors(row, launches);
@@ -105,6 +111,56 @@ fn one_token_is_bound_by_memory_on_every_measured_gpu() {
         let many = kernel.time(4096, 2 * params, weights);
         assert!(many > kernel.time(4096, 0, weights), "{}: many tokens are bound by arithmetic", row.id);
     }
+}
+
+/// One decode token of a shipped trace, everything resident.
+fn planned(engine: &str, gpu: &str, (model, scheme): (&str, &str)) -> Plan {
+    let text = format!(
+        "[model]\nname = \"{model}\"\n[quant]\nscheme = \"{scheme}\"\n[hardware]\ngpu = \"{gpu}\"\n\
+         [engine]\nprofile = \"{engine}\"\n[placement]\nexperts = \"vram\"\n\
+         [workload]\nsequences = 1\ndecode_tokens = 1\ntrace = \"{model}.moetrace\"\n"
+    );
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/kernels.toml");
+    plan(&ScenarioFile::parse(&text, &path, &[]).unwrap().point(0).unwrap(), &Inputs::default()).unwrap()
+}
+
+#[test]
+fn a_measured_kernel_serves_the_engines_that_have_it() {
+    let (qwen, oss) = ("qwen3-30b-a3b", "gpt-oss-120b");
+    for (engine, gpu, model, expected) in [
+        ("vllm", "h200-sxm", (qwen, "bf16"), Some("h200-sxm-moe-bf16")),
+        ("vllm", "h200-sxm", (qwen, "fp8"), Some("h200-sxm-moe-fp8")),
+        ("sglang", "l40s", (qwen, "fp8"), Some("l40s-moe-fp8")),
+        // Its experts have biases, which storage types do not count.
+        ("vllm", "l40s", (oss, "mxfp4"), Some("l40s-moe-mxfp4")),
+        ("vllm", "h200-sxm", (qwen, "q4_k_m"), None),
+        ("vllm", "rtx4090", (qwen, "fp8"), None),
+    ] {
+        let plan = planned(engine, gpu, model);
+        let note = plan.settings.iter().find(|setting| setting.key == "expert kernel").unwrap();
+        match expected {
+            Some(id) => assert_eq!(note.value, id),
+            None => assert!(note.origin.starts_with("assumed"), "{}", note.origin),
+        }
+        let fixed = expected.map_or(28_000, |id| Kernel::find(id).unwrap().fixed.value.as_ns());
+        assert_eq!(plan.costs.launch_overhead().as_ns(), fixed);
+        // One token is bound by memory, so that its experts take what their weights take.
+        let experts = plan.costs.experts();
+        let rate = expected.map_or_else(
+            || Gpu::find(gpu).unwrap().bandwidth.value.at_ppm(854_000),
+            |id| Kernel::find(id).unwrap().memory(Gpu::find(gpu).unwrap()),
+        );
+        let (weights, top_k) = (experts.bytes(0), plan.workload.trace.header().top_k);
+        let least = rate.time_for(weights.times(top_k.into())).as_ns();
+        let time = experts.single_token_time(0, top_k as usize).as_ns();
+        assert!(
+            (least..=least + least / 100).contains(&time),
+            "{engine} {gpu} {model:?}: {time} ns of {least}"
+        );
+    }
+    let plan = planned("llama.cpp", "h200-sxm", (qwen, "bf16"));
+    assert!(plan.settings.iter().all(|setting| setting.key != "expert kernel"));
+    assert_eq!(plan.costs.launch_overhead(), plan.costs.overheads().launch);
 }
 
 fn kernels() -> impl Strategy<Value = MoeKernel> {

@@ -27,7 +27,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, model: &ModelPlan, machine: &
     let rows = ["bf16", "fp8", "mxfp4"].into_iter().filter(|name| is_stored_as(layer, stored, name));
     let Some(row) = rows.filter_map(|name| Kernel::on(machine.gpu, name)).next() else {
         let why = "assumed: efficiencies of the engine, tiles of up to 128 tokens, 28 us a launch";
-        resolver.note("expert kernel", "not measured on this GPU", why);
+        resolver.note("expert kernel", "not measured on this GPU in this type", why);
         return MoeKernel::grouped(machine.rates, TILE_DEFAULT, Bytes::ZERO, FIXED_DEFAULT);
     };
     let why = format!("catalogue; median error {}", row.median_error.value);

@@ -150,7 +150,8 @@ fn power_law(tokens: u64, experts: u64, top_k: u64) -> Vec<u64> {
     for step in 0..surplus {
         let smallest = usize::try_from(step % experts).unwrap();
         let largest = (0..counts.len()).max_by_key(|expert| counts[*expert]).unwrap();
-        counts[if counts[smallest] > 0 { smallest } else { largest }] -= 1;
+        let taken = if counts[smallest] > 0 { smallest } else { largest };
+        counts[taken] -= 1;
     }
     counts.retain(|count| *count > 0);
     counts
