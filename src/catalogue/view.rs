@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::{Cpu, EngineProfile, Entry, Fact, Gpu, ModelRow, QuantScheme, Storage};
+use super::{Cpu, EngineProfile, Entry, Fact, Gpu, Kernel, ModelRow, QuantScheme, Storage};
 
 /// A listing: text cells under column heads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -96,6 +96,7 @@ const SECTIONS: &[Section] = &[
     Section::of::<Storage>(),
     Section::of::<QuantScheme>(),
     Section::of::<EngineProfile>(),
+    Section::of::<Kernel>(),
 ];
 
 fn table_of<T: Entry>() -> Table {

@@ -34,6 +34,8 @@ enum CatalogCommand {
     Quant(ListArgs),
     /// List the engine profiles.
     Engines(ListArgs),
+    /// List the measured kernels of routed experts.
+    Kernels(ListArgs),
     /// Show everything known about one entry, every number with its source.
     Show(ShowArgs),
 }
@@ -63,6 +65,7 @@ pub(super) fn run(args: &CatalogArgs) -> Result<Ended> {
         CatalogCommand::Storage(args) => list("storage", args),
         CatalogCommand::Quant(args) => list("quant", args),
         CatalogCommand::Engines(args) => list("engines", args),
+        CatalogCommand::Kernels(args) => list("kernels", args),
         CatalogCommand::Show(args) => show_one(args),
     }
 }

@@ -104,6 +104,14 @@ impl LayerSpec {
         Bytes::new(kv_dtype.bytes_for(elements).get().saturating_add(self.state_bytes().get()))
     }
 
+    /// Bytes of the cache that one decoded token moves, of a context of `context` tokens with it: the keys and values
+    /// it attends to, its own included, every key of an indexer, and a recurrent state read and written back.
+    pub fn decode_cache_bytes(&self, context: u64, kv_dtype: Dtype) -> Bytes {
+        let elements = self.attention.kv_elements_read(context);
+        let state = self.state_bytes().get().saturating_mul(2);
+        Bytes::new(kv_dtype.bytes_for(elements).get().saturating_add(state))
+    }
+
     /// Bytes of the recurrent state of one sequence.
     pub fn state_bytes(&self) -> Bytes {
         self.attention.state_bytes()

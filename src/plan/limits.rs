@@ -33,7 +33,7 @@ pub(super) fn check(
     let layers = model.layers.len() as u128;
     let mut parts = vec![
         ("engine.per_token_overhead", passes * ns(machine.overheads.per_pass)),
-        ("engine.per_layer_overhead", passes * layers * ns(machine.overheads.per_layer)),
+        ("engine.per_layer_overhead", passes * layers * ns(machine.overheads.of_layer())),
         // Each fetched expert may be a launch of its own, beside one for the resident ones of a layer.
         ("engine.kernel_launch", (fetches + passes * layers) * ns(machine.overheads.launch)),
     ];

@@ -146,15 +146,14 @@ fn overheads(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overheads {
     let section = &resolver.scenario().engine;
     let origin = format!("engine {}", engine.id);
     let graphs = resolver.or_default("engine.graphs", section.graphs, engine.graphs.value, &origin);
-    let launches = section.launches_per_layer.map(std::num::NonZeroU32::get);
-    let launches = match (graphs, launches) {
-        (true, _) => 0,
-        (false, launches) => resolver.or_default(
-            "engine.launches_per_layer",
-            launches,
-            engine.launches_per_layer.value,
-            &origin,
-        ),
+    // A time per layer that was written is the whole of it, unless launches were written beside it.
+    let launches_per_layer = match section.launches_per_layer.map(std::num::NonZeroU32::get) {
+        Some(launches) => {
+            resolver.given("engine.launches_per_layer", launches);
+            launches
+        }
+        None if section.per_layer_overhead.is_some() => 0,
+        None => engine.launches_per_layer.value,
     };
     let mut pick = |key: &str, written: Option<SimDuration>, profile: SimDuration| {
         resolver.or_default(key, written, profile, &origin)
@@ -164,9 +163,9 @@ fn overheads(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overheads {
     // Without graphs the host launches each operation; a launch that was written counts either way.
     let by_engine = if graphs { SimDuration::ZERO } else { engine.kernel_launch.value };
     let launch = pick("engine.kernel_launch", section.kernel_launch, by_engine);
-    let of_layer = engine.per_layer_overhead.value + launch.times(u64::from(launches));
-    let per_layer = pick("engine.per_layer_overhead", section.per_layer_overhead, of_layer);
-    Overheads { per_pass, per_layer, launch }
+    let per_layer =
+        pick("engine.per_layer_overhead", section.per_layer_overhead, engine.per_layer_overhead.value);
+    Overheads { per_pass, per_layer, launch, launches_per_layer, graphs }
 }
 
 fn overlap(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overlap {

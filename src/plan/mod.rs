@@ -9,6 +9,7 @@ mod cpu;
 mod describe;
 mod dram;
 mod inputs;
+mod kernel;
 mod limits;
 mod links;
 mod machine;
@@ -31,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::memory::Tier;
 use crate::metrics::ConfigLabels;
 use crate::scenario::{ExpertHome, PointScenario};
-use crate::serving::{CpuRates, PassCosts};
+use crate::serving::{CpuRates, MoeKernel, PassCosts};
 use resolve::Resolver;
 
 /// Plans one point.
@@ -70,6 +71,11 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     });
     limits::check(&mut resolver, &model, &machine, cpu_rates, &workload);
     let rates = spill::rates(&mut resolver, &machine, &booked.ledger);
+    let kernel = match rates {
+        // Spilled weights decide, whatever the kernel reaches in GPU memory.
+        Some(rates) => MoeKernel::plain(rates),
+        None => kernel::resolve(&mut resolver, &model, &machine),
+    };
     let offload = placement::offload_tokens(&mut resolver, &model, machine.engine);
     let (settings, error) = resolver.finish();
     if let Some(error) = error {
@@ -83,6 +89,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
         model.kv,
         rates.unwrap_or(machine.rates),
         machine.overheads,
+        kernel,
         top_k,
     );
     let short = Tier::ALL.into_iter().filter(|tier| rates.is_none() || *tier != Tier::Vram);

@@ -1,7 +1,15 @@
-//! What a pass costs on the GPU. Requests, batches and parallelism are not here: one sequence is served at a time.
+//! What a pass costs: GPU work by roofline, the grouped kernel of the routed experts, and experts on the CPU.
+//!
+//! Requests, schedulers and parallelism are not here: a pass arrives with its tokens and contexts decided.
 
-mod cost;
 mod cpu;
+mod experts;
+mod kernel;
+mod pass;
+mod rates;
 
-pub use cost::{ExpertCosts, GpuRates, Overheads, PassCosts, StretchCost, WeightSizes};
 pub use cpu::CpuRates;
+pub use experts::ExpertCosts;
+pub use kernel::{MoeKernel, activation_bytes};
+pub use pass::{PassCosts, StretchCost, WeightSizes};
+pub use rates::{GpuRates, Overheads};

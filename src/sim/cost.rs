@@ -17,7 +17,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         };
         StretchCost {
             compute,
-            overhead: self.plan.costs.overheads().launch,
+            overhead: self.plan.costs.launch_overhead(),
             bytes: experts.bytes(self.layer).times(count as u64),
             flops: 0,
         }

@@ -112,6 +112,21 @@ impl Attention {
         }
     }
 
+    /// Numbers of the cache that one decoded token reads at a context of `context` tokens: those of all tokens kept, or
+    /// where an indexer selects tokens, theirs and the indexer's keys of all.
+    pub fn kv_elements_read(&self, context: u64) -> u64 {
+        let kept = self.kv_tokens_kept(context);
+        let indexer = match self {
+            Self::Gqa(gqa) | Self::SlidingWindow { gqa, .. } => gqa.indexer,
+            Self::Mla(mla) => mla.indexer,
+            Self::None | Self::Linear(_) | Self::Mamba(_) => None,
+        };
+        let all = self.kv_elements_per_token();
+        let Some(indexer) = indexer else { return all.saturating_mul(kept) };
+        let keys = indexer.key_elements();
+        (all - keys).saturating_mul(indexer.attended(kept)).saturating_add(keys.saturating_mul(kept))
+    }
+
     /// Recurrent state of one sequence: 32-bit states and 16-bit convolution inputs, as vLLM and the Hugging Face code
     /// keep them by default (`mamba_ssm_dtype = float32`).
     pub fn state_bytes(&self) -> Bytes {

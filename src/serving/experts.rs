@@ -1,0 +1,66 @@
+//! GPU time of the routed experts of a model, layer by layer.
+
+use super::MoeKernel;
+use crate::units::{Bytes, SimDuration};
+
+/// Routed experts: bytes by MoE layer, and time. Time is that of the kernel's work; what a launch takes beside it is
+/// [`super::PassCosts::launch_overhead`].
+#[derive(Clone, Debug)]
+pub struct ExpertCosts {
+    kernel: MoeKernel,
+    flops_per_token: u64,
+    layer_bytes: Vec<Bytes>,
+    /// `single_token[layer][count]`: time of `count` experts with one token each.
+    single_token: Vec<Vec<SimDuration>>,
+}
+
+impl ExpertCosts {
+    /// `layer_bytes` by MoE layer; tables reach to `top_k` experts.
+    pub fn new(kernel: MoeKernel, params: u64, layer_bytes: Vec<Bytes>, top_k: u32) -> Self {
+        let flops_per_token = 2 * params;
+        let table = |size: &Bytes| {
+            (0..=u64::from(top_k)).map(|count| kernel.time_alike(count, 1, flops_per_token, *size)).collect()
+        };
+        let single_token = layer_bytes.iter().map(table).collect();
+        Self { kernel, flops_per_token, layer_bytes, single_token }
+    }
+
+    /// The kernel that computes them.
+    pub fn kernel(&self) -> &MoeKernel {
+        &self.kernel
+    }
+
+    /// Bytes of one expert of a MoE layer.
+    pub fn bytes(&self, layer: u32) -> Bytes {
+        self.layer_bytes[layer as usize]
+    }
+
+    /// FLOPs of one token in one expert.
+    pub fn flops_per_token(&self) -> u64 {
+        self.flops_per_token
+    }
+
+    /// GPU time of `count` experts of a layer with one token each.
+    #[inline]
+    pub fn single_token_time(&self, layer: u32, count: usize) -> SimDuration {
+        let table = &self.single_token[layer as usize];
+        table.get(count).copied().unwrap_or_else(|| {
+            self.kernel.time_alike(count as u64, 1, self.flops_per_token, self.bytes(layer))
+        })
+    }
+
+    /// GPU time of one launch over experts with these tokens each.
+    pub fn launch_time(&self, layer: u32, tokens: impl Iterator<Item = u64>) -> SimDuration {
+        tokens.map(|tokens| self.time(layer, tokens)).sum()
+    }
+
+    /// GPU time of a copy of an expert that takes `ppm` parts per million of its bytes.
+    pub fn low_bit_time(&self, layer: u32, tokens: u64, ppm: u64) -> SimDuration {
+        self.kernel.time(tokens, self.flops_per_token, self.bytes(layer).fraction(ppm, 1_000_000))
+    }
+
+    /// GPU time of one expert of a layer with `tokens` tokens; the experts of a launch add up.
+    pub fn time(&self, layer: u32, tokens: u64) -> SimDuration {
+        self.kernel.time(tokens, self.flops_per_token, self.bytes(layer))
+    }
+}
