@@ -208,6 +208,8 @@ fn launches_are_waited_for_only_without_graphs() {
         assert_eq!(engine.expert_launch(true).as_ns(), 0, "{}", engine.id);
         assert_eq!(engine.expert_launch(false), engine.kernel_launch.value, "{}", engine.id);
     }
+    let generic = EngineProfile::find("generic").unwrap();
+    assert_eq!(generic.layer_overhead(generic.graphs.value).as_ns(), 30_000);
     // gpt-oss-120b on an H200: 14.4 ms a token with a graph, about 42 ms without, 36 layers.
     let cache = EngineProfile::find("vram-cache").unwrap();
     let extra = 36 * (cache.layer_overhead(false).as_ns() - cache.layer_overhead(true).as_ns());

@@ -106,7 +106,8 @@ pub struct EngineProfile {
     /// `n` threads is the smaller of `n` times this and what the memory gives.
     pub cpu_thread_bandwidth: Sourced<Bandwidth>,
     /// Factor on the memory rate of experts on the CPU, by storage type (names of [`Dtype`]), where unpacking the type
-    /// bounds the kernel or where it was measured apart; a type that is not listed runs at the whole rate.
+    /// bounds the kernel or where it was measured apart; a type that is not listed runs at the whole rate. The limit of the
+    /// threads is not scaled by it.
     #[serde(default)]
     pub cpu_dtype_efficiency: BTreeMap<String, Sourced<Ratio>>,
     /// Share of the rate of one NUMA node that is left when threads and weights are spread over several without care.
