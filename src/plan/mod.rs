@@ -18,6 +18,7 @@ mod model;
 mod placement;
 mod prefetch;
 mod resolve;
+mod router;
 mod spill;
 mod types;
 mod workload;

@@ -27,7 +27,7 @@ mod values;
 pub use axes::{Axis, AxisValue};
 pub use choice::{
     Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit, Overlap,
-    ReplayMode,
+    ReplayMode, Router,
 };
 pub use file::{POINTS_MAX, PointScenario, ScenarioFile};
 pub use keys::{KeyDoc, keys};
