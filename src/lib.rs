@@ -76,3 +76,4 @@ pub mod sim;
 pub mod sweep;
 pub mod trace;
 pub mod units;
+pub mod validate;
