@@ -44,6 +44,23 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("sim", &["cache", "engine", "error", "metrics", "plan", "resource", "serving", "trace", "units"]),
     ("sweep", &["error", "metrics", "plan", "scenario", "sim"]),
+    (
+        "validate",
+        &[
+            "catalogue",
+            "error",
+            "metrics",
+            "model",
+            "plan",
+            "resource",
+            "scenario",
+            "serving",
+            "sim",
+            "sweep",
+            "trace",
+            "units",
+        ],
+    ),
     ("report", &["error", "metrics", "trace", "units"]),
     (
         "cli",
@@ -60,6 +77,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "sweep",
             "trace",
             "units",
+            "validate",
         ],
     ),
 ];

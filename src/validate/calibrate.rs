@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::metrics::SeriesErrors;
 use crate::plan::Inputs;
 
-use super::determined::{Curvature, curvature};
+use super::determined::{Known, known};
 use super::quantity::Kind;
 use super::search::{Axis, Effort, Found, least_squares};
 use super::series::{Fit, Predictor, Series};
@@ -111,13 +111,13 @@ pub fn calibrate(series: &Series, keys: &[String], inputs: &Inputs) -> Result<Ca
     let Found { places, evaluations } = least_squares(&start, effort, residuals)?;
     let mut fits = with(&places);
     fits.iter_mut().for_each(|fit| fit.value = fit.kind.rounded(fit.value).clamp(fit.low, fit.high));
-    let curvature = curvature_at(&places, residuals)?;
+    let known = known_at(&places, residuals)?;
     let parameters = (0..chosen.len())
         .map(|index| {
             let (before, after) = (&series.fits[chosen[index]], &fits[chosen[index]]);
             let names = || chosen.iter().map(|at| series.fits[*at].key.as_str());
             let determined =
-                curvature.as_ref().map(|found| determined(found, index, places[index], axes[index], after.kind, names()));
+                known[index].as_ref().map(|known| determined(known, index, places[index], axes[index], after.kind, names()));
             parameter(before, after, places[index], determined)
         })
         .collect();
@@ -167,7 +167,7 @@ fn chosen(series: &Series, keys: &[String]) -> Result<Vec<usize>> {
 }
 
 /// Derivatives by differences on both sides of each place, on one side at a bound.
-fn curvature_at(places: &[f64], residuals: impl Fn(&[f64]) -> Result<Vec<f64>>) -> Result<Option<Curvature>> {
+fn known_at(places: &[f64], residuals: impl Fn(&[f64]) -> Result<Vec<f64>>) -> Result<Vec<Option<Known>>> {
     let mut derivatives = Vec::with_capacity(places.len());
     for axis in 0..places.len() {
         let (low, high) = ((places[axis] - STEP).max(0.0), (places[axis] + STEP).min(1.0));
@@ -179,11 +179,11 @@ fn curvature_at(places: &[f64], residuals: impl Fn(&[f64]) -> Result<Vec<f64>>) 
         let (below, above) = (at(low)?, at(high)?);
         derivatives.push(below.iter().zip(&above).map(|(below, above)| (above - below) / (high - low)).collect());
     }
-    Ok(curvature(&derivatives, &residuals(places)?))
+    Ok(known(&derivatives, &residuals(places)?))
 }
 
 fn determined<'n>(
-    found: &Curvature,
+    known: &Known,
     index: usize,
     place: f64,
     axis: Axis,
@@ -191,18 +191,18 @@ fn determined<'n>(
     names: impl Iterator<Item = &'n str>,
 ) -> Determined {
     let around = |half: f64| (axis.value(place - half), axis.value(place + half));
-    let (from, to) = around(found.half_width[index]);
-    let standard_error = found.standard.as_ref().map(|standard| {
-        let (below, above) = around(standard[index]);
-        kind.show(((above - below) / 2.0).round())
+    let (from, to) = around(known.half_width);
+    let standard_error = known.standard.map(|standard| {
+        let (below, above) = around(standard);
+        kind.show_roughly((above - below) / 2.0)
     });
     let correlated = names
-        .zip(&found.correlation[index])
+        .zip(&known.correlation)
         .enumerate()
         .filter(|(other, (_, correlation))| *other != index && correlation.abs() > 0.9)
         .map(|(_, (name, correlation))| (name.to_owned(), (correlation * 1000.0).round() / 1000.0))
         .collect();
-    Determined { standard_error, from: kind.show(from), to: kind.show(to), correlated }
+    Determined { standard_error, from: kind.show_roughly(from), to: kind.show_roughly(to), correlated }
 }
 
 fn parameter(before: &Fit, after: &Fit, place: f64, determined: Option<Determined>) -> Parameter {

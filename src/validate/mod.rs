@@ -18,10 +18,11 @@ mod quantity;
 mod read;
 mod search;
 mod series;
+mod told;
 
 pub use calibrate::{Bound, Calibration, Determined, Parameter, calibrate};
 pub use predict::validate;
-pub use series::Series;
+pub use series::{FOLDER, Series, shipped_files};
 
 /// The formulas that a series may name as its probe beside `simulation`: name, formula, and the inputs with their meaning.
 pub fn probes() -> impl Iterator<Item = (&'static str, &'static str, Vec<(&'static str, &'static str)>)> {

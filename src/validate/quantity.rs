@@ -1,7 +1,7 @@
 //! Parameters as numbers that a fit can move, and as text with a unit that a file can hold.
 //!
 //! The number of a quantity counts whole nanoseconds, bytes, bytes per second, FLOP per second or parts per million, as
-//! everywhere else; what is shown has five significant figures, and a fit ends on a shown value.
+//! everywhere else; what is shown has four significant figures, and a fit ends on a shown value.
 
 use toml::Value;
 
@@ -24,7 +24,9 @@ pub(super) enum Kind {
 }
 
 /// Significant figures of shown values.
-const FIGURES: usize = 5;
+const FIGURES: usize = 4;
+/// Significant figures of uncertainties.
+const ROUGH: usize = 3;
 /// Significant figures of values that are computed with.
 const EXACT: usize = 12;
 
@@ -100,7 +102,7 @@ impl Kind {
         }
     }
 
-    /// The number that is shown: to five figures, in whole base units.
+    /// The number that is shown: to four figures, in whole base units.
     pub(super) fn rounded(self, number: f64) -> f64 {
         let shown = self.show(number);
         match self {
@@ -110,9 +112,14 @@ impl Kind {
         }
     }
 
-    /// A number of this kind with its unit, to five figures.
+    /// A number of this kind with its unit, to four figures.
     pub(super) fn show(self, number: f64) -> String {
         self.with_unit(number, FIGURES)
+    }
+
+    /// A number of this kind with its unit, as roughly as an uncertainty is known.
+    pub(super) fn show_roughly(self, number: f64) -> String {
+        self.with_unit(number, ROUGH)
     }
 
     fn with_unit(self, number: f64, wanted: usize) -> String {
@@ -172,17 +179,17 @@ mod tests {
     }
 
     #[test]
-    fn five_figures_are_shown_and_read_back() {
+    fn four_figures_are_shown_and_read_back() {
         for (kind, number, text) in [
-            (Kind::Time, 11_283_417.0, "11.283 ms"),
+            (Kind::Time, 11_283_417.0, "11.28 ms"),
             (Kind::Time, 1_234.0, "1.234 us"),
             (Kind::Time, 12.0, "12 ns"),
-            (Kind::Rate, 28_543_210_987.0, "28.543 GB/s"),
-            (Kind::Size, 5_000_000.0, "4.7684 MiB"),
-            (Kind::Share, 553_333.0, "55.333 %"),
+            (Kind::Rate, 28_543_210_987.0, "28.54 GB/s"),
+            (Kind::Size, 5_000_000.0, "4.768 MiB"),
+            (Kind::Share, 553_333.0, "55.33 %"),
             (Kind::Share, 1.0, "0.0001 %"),
             (Kind::Flops, 1e15, "1 PFLOP/s"),
-            (Kind::Number, 0.012_345_67, "0.012346"),
+            (Kind::Number, 0.012_345_67, "0.01235"),
             (Kind::Number, 120.0, "120"),
         ] {
             assert_eq!(kind.show(number), text);

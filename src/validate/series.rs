@@ -194,8 +194,23 @@ impl Series {
     }
 }
 
+/// Where series files are looked for, from the current folder.
+pub const FOLDER: &str = "scenarios/validation";
+
+/// The series files in [`FOLDER`], by name.
+///
+/// # Errors
+/// The folder cannot be read, or holds none.
+pub fn shipped_files() -> Result<Vec<PathBuf>> {
+    let files = files(Path::new(FOLDER))?;
+    if files.is_empty() {
+        return Err(Error::at(Place::file(FOLDER), "found no series").expected("files that end in .toml"));
+    }
+    Ok(files)
+}
+
 /// The series files of a folder, by name.
-pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let folder = if folder == Path::new("") { Path::new(".") } else { folder };
     let entries = std::fs::read_dir(folder).map_err(|cause| Error::io(folder, "read the folder", &cause))?;
     let mut files: Vec<PathBuf> = entries
