@@ -57,8 +57,7 @@ fn fit(args: &CalibrateArgs, registry: Registry) -> Result<Ended> {
 }
 
 fn rewrite(args: &CalibrateArgs, fitted: &Calibration) -> Result<()> {
-    let text =
-        std::fs::read_to_string(&args.file).map_err(|cause| Error::io(&args.file, "read", &cause))?;
+    let text = std::fs::read_to_string(&args.file).map_err(|cause| Error::io(&args.file, "read", &cause))?;
     write(&args.file, fitted.rewritten(&text)?)?;
     console::note(&format!("{} has the fitted values", args.file.display()));
     Ok(())

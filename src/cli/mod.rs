@@ -107,8 +107,9 @@ pub fn main(registry: Registry) -> ExitCode {
 /// Runs a command on so many threads, one per core where none are given.
 fn in_threads(threads: Option<usize>, work: impl FnOnce() -> Result<Ended> + Send) -> Result<Ended> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
-    let pool = pool
-        .map_err(|cause| Error::at(Place::option("--threads"), format!("cannot start the threads: {cause}")))?;
+    let pool = pool.map_err(|cause| {
+        Error::at(Place::option("--threads"), format!("cannot start the threads: {cause}"))
+    })?;
     pool.install(work)
 }
 

@@ -13,6 +13,4 @@ pub use counts::{AccessCounts, LinkUse, TimeShares};
 pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};
 pub use summary::{SequenceSummary, Summary};
-pub use validation::{
-    FittedParameter, Held, SeriesErrors, Statistic, ValidationRow, ValidationSeries,
-};
+pub use validation::{FittedParameter, Held, SeriesErrors, Statistic, ValidationRow, ValidationSeries};

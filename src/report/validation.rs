@@ -114,7 +114,12 @@ fn rows(series: &ValidationSeries) -> String {
         let mut cells = vec![row.id.clone()];
         cells.extend(has_group.then(|| row.group.clone()));
         cells.extend(has_x.then(|| place(row.x)));
-        cells.extend([number(row.measured), number(row.predicted), row.unit.clone(), signed(row.error_pct())]);
+        cells.extend([
+            number(row.measured),
+            number(row.predicted),
+            row.unit.clone(),
+            signed(row.error_pct()),
+        ]);
         cells
     };
     let mut head = vec!["row"];
@@ -202,7 +207,14 @@ mod tests {
 
     #[test]
     fn numbers_have_four_figures() {
-        for (value, text) in [(12_345.6, "12346"), (1_809.9, "1810"), (194.0, "194.0"), (18.543, "18.54"), (1.34, "1.340"), (0.31, "0.3100")] {
+        for (value, text) in [
+            (12_345.6, "12346"),
+            (1_809.9, "1810"),
+            (194.0, "194.0"),
+            (18.543, "18.54"),
+            (1.34, "1.340"),
+            (0.31, "0.3100"),
+        ] {
             assert_eq!(number(value), text);
         }
     }

@@ -103,7 +103,11 @@ fn measurements(text: &mut String, series: &ValidationSeries) {
     let x = if series.x_label.is_empty() { "x" } else { &series.x_label };
     let unit = series.unit();
     let _ = write!(text, "\n<details><summary>{}</summary>\n\n", counted(series.rows.len(), "row"));
-    row(text, &["row", "group", x, &format!("measured ({unit})"), &format!("predicted ({unit})"), "error"].map(str::to_owned));
+    row(
+        text,
+        &["row", "group", x, &format!("measured ({unit})"), &format!("predicted ({unit})"), "error"]
+            .map(str::to_owned),
+    );
     text.push_str("| --- | --- | --- | --- | --- | --- |\n");
     for measured in &series.rows {
         row(

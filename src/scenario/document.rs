@@ -107,7 +107,9 @@ impl Document {
         let spots = self.spots.within(section);
         if table.contains_key(SWEEP) {
             let message = format!("found [{section}.{SWEEP}]");
-            return Err(Error::at(spots.nearest(SWEEP).key.clone(), message).expected("a scenario without axes"));
+            return Err(
+                Error::at(spots.nearest(SWEEP).key.clone(), message).expected("a scenario without axes")
+            );
         }
         let mut draft = Draft { table: table.clone(), spots, axes: Vec::<axes::Written>::new() };
         let mut found = Found::new();
@@ -208,10 +210,18 @@ set = { "cache.slots_per_layer" = 4, hardware.gpu = "t4" }
             path: "fit.\"engine.per_token_overhead\".value".to_owned(),
         };
         for (key, value, message) in [
-            ("cache.polcy", Value::from("lru"), "3:1: unknown key \"polcy\" in [cache], did you mean \"policy\"?"),
+            (
+                "cache.polcy",
+                Value::from("lru"),
+                "3:1: unknown key \"polcy\" in [cache], did you mean \"policy\"?",
+            ),
             ("engin.overlap", Value::from("none"), "3:1: unknown section [engin], did you mean \"engine\"?"),
             ("polcy", Value::from("lru"), "3:1: unknown key \"polcy\""),
-            ("engine.per_token_overhead", Value::from(3), "3:9: engine.per_token_overhead: found 3 without a unit"),
+            (
+                "engine.per_token_overhead",
+                Value::from(3),
+                "3:9: engine.per_token_overhead: found 3 without a unit",
+            ),
         ] {
             let error = document().scenario("scenario", &[setting(key, value)]).unwrap_err().to_string();
             assert!(error.starts_with(&format!("x/series.toml:{message}")), "{error}");

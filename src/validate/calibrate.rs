@@ -116,8 +116,9 @@ pub fn calibrate(series: &Series, keys: &[String], inputs: &Inputs) -> Result<Ca
         .map(|index| {
             let (before, after) = (&series.fits[chosen[index]], &fits[chosen[index]]);
             let names = || chosen.iter().map(|at| series.fits[*at].key.as_str());
-            let determined =
-                known[index].as_ref().map(|known| determined(known, index, places[index], axes[index], after.kind, names()));
+            let determined = known[index]
+                .as_ref()
+                .map(|known| determined(known, index, places[index], axes[index], after.kind, names()));
             parameter(before, after, places[index], determined)
         })
         .collect();
@@ -154,9 +155,14 @@ fn chosen(series: &Series, keys: &[String]) -> Result<Vec<usize>> {
     chosen.sort_unstable();
     chosen.dedup();
     for fit in chosen.iter().map(|at| &series.fits[*at]) {
-        if fit.kind == Kind::Flag || (fit.kind == Kind::Number && matches!(series.predictor, Predictor::Simulation)) {
+        if fit.kind == Kind::Flag
+            || (fit.kind == Kind::Number && matches!(series.predictor, Predictor::Simulation))
+        {
             let message = format!("{} is counted", fit.key);
-            errors.push(Error::at(series.place(&fit.path), message).expected("a quantity with a unit, which a fit can move"));
+            errors.push(
+                Error::at(series.place(&fit.path), message)
+                    .expected("a quantity with a unit, which a fit can move"),
+            );
         }
     }
     if series.rows.len() < chosen.len() {
@@ -177,7 +183,8 @@ fn known_at(places: &[f64], residuals: impl Fn(&[f64]) -> Result<Vec<f64>>) -> R
             residuals(&moved)
         };
         let (below, above) = (at(low)?, at(high)?);
-        derivatives.push(below.iter().zip(&above).map(|(below, above)| (above - below) / (high - low)).collect());
+        derivatives
+            .push(below.iter().zip(&above).map(|(below, above)| (above - below) / (high - low)).collect());
     }
     Ok(known(&derivatives, &residuals(places)?))
 }
@@ -202,7 +209,7 @@ fn determined<'n>(
         .filter(|(other, (_, correlation))| *other != index && correlation.abs() > 0.9)
         .map(|(_, (name, correlation))| (name.to_owned(), (correlation * 1000.0).round() / 1000.0))
         .collect();
-    Determined { standard_error, from: kind.show_roughly(from), to: kind.show_roughly(to), correlated }
+    Determined { standard_error, from: kind.show(from), to: kind.show(to), correlated }
 }
 
 fn parameter(before: &Fit, after: &Fit, place: f64, determined: Option<Determined>) -> Parameter {

@@ -60,7 +60,8 @@ fn own_part(derivatives: &[Vec<f64>], index: usize) -> Option<Vec<f64>> {
 pub(super) fn known(derivatives: &[Vec<f64>], residuals: &[f64]) -> Vec<Option<Known>> {
     let sum = dot(residuals, residuals);
     let free = residuals.len().checked_sub(derivatives.len()).filter(|free| *free > 0);
-    let parts: Vec<Option<Vec<f64>>> = (0..derivatives.len()).map(|index| own_part(derivatives, index)).collect();
+    let parts: Vec<Option<Vec<f64>>> =
+        (0..derivatives.len()).map(|index| own_part(derivatives, index)).collect();
     let one = |part: &Vec<f64>| {
         let size = length(part);
         let angle = |other: &Option<Vec<f64>>| {

@@ -118,7 +118,8 @@ fn unit(name: &str) -> Option<&'static Unit> {
 
 /// The metric of a name, among those of simulations or of formulas. The error has no place.
 pub(super) fn find(name: &str, of_simulation: bool) -> Result<&'static Metric> {
-    let known = || METRICS.iter().filter(|metric| matches!(metric.from, From::Simulation(_)) == of_simulation);
+    let known =
+        || METRICS.iter().filter(|metric| matches!(metric.from, From::Simulation(_)) == of_simulation);
     known().find(|metric| metric.name == name).ok_or_else(|| {
         Error::new(format!("unknown metric {name:?}")).nearest(name, known().map(|metric| metric.name))
     })
@@ -193,7 +194,9 @@ mod tests {
     #[test]
     fn rates_and_times_are_each_others_reciprocal() {
         let tpot = find("tpot_ms", true).unwrap();
-        for (number, unit, base) in [(50.0, "ms", 0.05), (20.0, "tok/s", 0.05), (20.0, "t/s", 0.05), (0.05, "s", 0.05)] {
+        for (number, unit, base) in
+            [(50.0, "ms", 0.05), (20.0, "tok/s", 0.05), (20.0, "t/s", 0.05), (0.05, "s", 0.05)]
+        {
             assert!((tpot.base(number, unit).unwrap() - base).abs() < 1e-15, "{unit}");
         }
         assert_eq!((tpot.shown_unit("tok/s"), tpot.shown_unit("us")), ("ms", "us"));

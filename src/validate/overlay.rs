@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn an_overlay_is_sections_of_a_scenario() {
-        let parameters = vec![parameter("engine.a", "2.5 ms"), parameter("engine.b", "1 GB/s"), parameter("half", "3")];
+        let parameters =
+            [parameter("engine.a", "2.5 ms"), parameter("engine.b", "1 GB/s"), parameter("half", "3")];
         let known = "these rows do not determine it";
         let head = "# Fitted to the 3 rows of X: MAPE 12.3 % with the values before, 0.0 % with these.";
         assert_eq!(

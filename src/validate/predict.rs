@@ -46,7 +46,13 @@ impl Series {
         }
     }
 
-    fn formula(&self, probe: &Probe, fits: &[Fit], row: &Measured, given: &[(&'static str, f64)]) -> Result<f64> {
+    fn formula(
+        &self,
+        probe: &Probe,
+        fits: &[Fit],
+        row: &Measured,
+        given: &[(&'static str, f64)],
+    ) -> Result<f64> {
         let mut values = Values::default();
         self.shared.iter().for_each(|(key, number)| values.put(key, *number));
         for fit in fits {

@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use crate::error::{Error, Result};
 use crate::metrics::{Held, Statistic};
-use crate::scenario::{Document, Setting};
+use crate::scenario::{self, Document, Setting};
 
 use super::metric::{self, Metric};
 use super::probe::{PROBES, Probe};
@@ -94,9 +94,12 @@ impl Reader<'_> {
 
     fn choice<T: Copy>(&mut self, path: &str, found: &str, known: &[(&str, T)]) -> Option<T> {
         let choice = known.iter().find(|(name, _)| *name == found).map(|(_, choice)| *choice);
-        self.keep(path, choice.ok_or_else(|| {
-            Error::new(format!("found {found:?}")).nearest(found, known.iter().map(|(name, _)| *name))
-        }))
+        self.keep(
+            path,
+            choice.ok_or_else(|| {
+                Error::new(format!("found {found:?}")).nearest(found, known.iter().map(|(name, _)| *name))
+            }),
+        )
     }
 }
 
@@ -167,8 +170,7 @@ fn head(reader: &mut Reader<'_>) -> Option<Head> {
     let probe = reader.text(&table, PATH, "probe").unwrap_or_else(|| Predictor::SIMULATION.to_owned());
     let predictor = reader.choice("series.probe", &probe, &known)?;
     let of_simulation = matches!(predictor, Predictor::Simulation);
-    let metric =
-        metric.and_then(|name| reader.keep("series.metric", metric::find(&name, of_simulation)));
+    let metric = metric.and_then(|name| reader.keep("series.metric", metric::find(&name, of_simulation)));
     let unit = reader.text(&table, PATH, "unit");
     if let (Some(metric), Some(unit)) = (metric, &unit) {
         reader.keep("series.unit", metric.base(1.0, unit));
@@ -263,7 +265,9 @@ fn input(reader: &mut Reader<'_>, probe: &Probe, key: &str, path: &str) -> Optio
         Err(error) => {
             // The whole path would say the key twice.
             let place = reader.document.key_place(path);
-            reader.errors.extend(error.problems().iter().map(|problem| Error::at(place.clone(), problem.to_string())));
+            reader
+                .errors
+                .extend(error.problems().iter().map(|problem| Error::at(place.clone(), problem.to_string())));
             None
         }
     }
@@ -283,7 +287,8 @@ fn fit(reader: &mut Reader<'_>, head: &Head, key: &str, value: &Value) -> Option
     let path = join("fit", key);
     let table = reader.table(&path, Some(value))?;
     if !FIT_KEYS.iter().any(|known| table.contains_key(*known)) {
-        let error = Error::at(reader.document.key_place(&path), format!("found no bounds of {key:?} in [fit]"));
+        let error =
+            Error::at(reader.document.key_place(&path), format!("found no bounds of {key:?} in [fit]"));
         reader.errors.push(error.expected("[fit.\"section.key\"] with from, to and value"));
         return None;
     }
@@ -293,6 +298,13 @@ fn fit(reader: &mut Reader<'_>, head: &Head, key: &str, value: &Value) -> Option
     let kind = match head.predictor {
         Predictor::Formula(probe) => input(reader, probe, key, &path)?.1,
         Predictor::Simulation => {
+            let known = || scenario::keys().iter().map(|row| row.key);
+            if !known().any(|known| known == key) {
+                let error =
+                    Error::at(reader.document.key_place(&path), format!("unknown key {key:?} in [fit]"));
+                reader.errors.push(error.nearest(key, known()));
+                return None;
+            }
             let value = table.get("value")?;
             reader.keep(&join(&path, "value"), Kind::of(value))?
         }
@@ -304,7 +316,8 @@ fn fit(reader: &mut Reader<'_>, head: &Head, key: &str, value: &Value) -> Option
     let (low, high, value) = (number("from"), number("to"), number("value"));
     let (low, high, value) = (low?, high?, value?);
     if low >= high {
-        let error = Error::new(format!("found {}", kind.show(high))).expected(format!("more than {}", kind.show(low)));
+        let error = Error::new(format!("found {}", kind.show(high)))
+            .expected(format!("more than {}", kind.show(low)));
         reader.refuse(&join(&path, "to"), &error);
     } else if !(low..=high).contains(&value) {
         let within = format!("{} to {}", kind.show(low), kind.show(high));
@@ -363,9 +376,9 @@ fn row(reader: &mut Reader<'_>, head: &Head, item: &Value, path: &str) -> Option
             reader.keep(&join(path, "measured"), number)
         }
     };
-    let base = measured.zip(unit).and_then(|(number, unit)| {
-        reader.keep(&join(path, "unit"), head.metric.base(number, &unit))
-    });
+    let base = measured
+        .zip(unit)
+        .and_then(|(number, unit)| reader.keep(&join(path, "unit"), head.metric.base(number, &unit)));
     let given = given(reader, head, &table, path);
     Some(Measured { id: id?, group, x, base: base?, given: given?, path: path.to_owned() })
 }

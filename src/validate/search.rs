@@ -211,9 +211,10 @@ mod tests {
         let model = |places: &[f64], depth: f64| (depth * (1.0 + 9.0 * places[0])).min(60.0 * places[1]);
         let planted = [0.37, 0.81];
         let found = least_squares(&[0.5, 0.5], EFFORT, |places| {
-            Ok((1..20).map(|depth| f64::from(depth)).map(|depth| {
-                model(places, depth) / model(&planted, depth) - 1.0
-            }).collect())
+            Ok((1..20)
+                .map(f64::from)
+                .map(|depth| model(places, depth) / model(&planted, depth) - 1.0)
+                .collect())
         })
         .unwrap();
         for (found, planted) in found.places.iter().zip(planted) {
@@ -223,7 +224,8 @@ mod tests {
 
     #[test]
     fn a_minimum_beyond_a_bound_is_found_at_it() {
-        let found = least_squares(&[0.5], EFFORT, |places| Ok(vec![places[0] + 0.2, 2.0 * places[0]])).unwrap();
+        let found =
+            least_squares(&[0.5], EFFORT, |places| Ok(vec![places[0] + 0.2, 2.0 * places[0]])).unwrap();
         assert!(found.places[0] < 1e-9, "{found:?}");
     }
 

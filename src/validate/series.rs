@@ -183,7 +183,10 @@ impl Series {
         for path in files(folder)? {
             // A file with mistakes of its own is reported when it is validated itself.
             let Ok(document) = Document::load(&path) else { continue };
-            let name = document.table().get("series").and_then(|series| series.get("id")?.as_str().map(str::to_owned));
+            let name = document
+                .table()
+                .get("series")
+                .and_then(|series| series.get("id")?.as_str().map(str::to_owned));
             match name {
                 Some(name) if name == id => return read::series(document).map(|series| series.fits),
                 name => names.extend(name),

@@ -49,7 +49,11 @@ fn told(parameter: &Parameter) -> String {
                 Some(error) => format!("standard error {error}"),
                 None => "no standard error with as few rows as parameters".to_owned(),
             };
-            let _ = write!(text, "\n  {error}; from {} to {} the error rises by at most a tenth", known.from, known.to);
+            let _ = write!(
+                text,
+                "\n  {error}; from {} to {} the error rises by at most a tenth",
+                known.from, known.to
+            );
             for (other, correlation) in &known.correlated {
                 let _ = write!(text, "\n  hardly told apart from {other} (correlation {correlation:+.3})");
             }

@@ -35,7 +35,8 @@ pub(in crate::report) fn render(all: &[ValidationSeries]) -> Result<Vec<NamedFil
 /// Predicted against measured, on logarithmic axes of one range: a perfect prediction lies on the diagonal.
 fn scatter(all: &[ValidationSeries]) -> Scene {
     let rows = || all.iter().flat_map(|series| &series.rows);
-    let values: Vec<f64> = rows().flat_map(|row| [row.measured, row.predicted]).filter(|value| *value > 0.0).collect();
+    let values: Vec<f64> =
+        rows().flat_map(|row| [row.measured, row.predicted]).filter(|value| *value > 0.0).collect();
     let low = values.iter().copied().fold(f64::INFINITY, f64::min) / MARGIN;
     let high = values.iter().copied().fold(0.0, f64::max) * MARGIN;
     let scale = Scale::log_beyond(1.0, &[low, high]);
@@ -114,7 +115,7 @@ fn curves(series: &ValidationSeries) -> Scene {
         title: format!("{}: {}", series.id, series.title),
         subtitle: format!("{} \u{b7} {}", series.metric, summary(series)),
         x: Axis::new(format!("{x_label}{log}"), x),
-        y: Axis::new(series.unit(), Scale::log_beyond(20.0, &values)),
+        y: Axis::new(format!("{} ({})", series.metric, series.unit()), Scale::log_beyond(20.0, &values)),
         legend: legend(&groups),
         line_at: None,
         note: format!("Points: measured. Lines: predicted. Source: {}", series.source),
@@ -137,7 +138,8 @@ fn predicted(scene: &mut Scene, plot: &Plot, rows: &[(f64, &ValidationRow)], str
         scene.disc(plot.at(*x, *y), 2.2, Ink::solid(stroke.ink.rgb));
     }
     // Several measurements of one setting have one prediction each, and no line from one to the next.
-    Curve { points, band: Vec::new(), stroke: Stroke { width: 1.5, ..stroke }, marker: None }.draw(scene, plot);
+    Curve { points, band: Vec::new(), stroke: Stroke { width: 1.5, ..stroke }, marker: None }
+        .draw(scene, plot);
 }
 
 fn legend(groups: &[Group<'_>]) -> Vec<Entry> {
@@ -153,7 +155,10 @@ fn legend(groups: &[Group<'_>]) -> Vec<Entry> {
     if legend.is_empty() {
         let ink = Ink::solid(hue(0));
         legend.push(Entry { swatch: Swatch::Mark(Marker::Circle, ink), text: "measured".to_owned() });
-        legend.push(Entry { swatch: Swatch::Line(Stroke::solid(hue(0), 1.5), None), text: "predicted".to_owned() });
+        legend.push(Entry {
+            swatch: Swatch::Line(Stroke::solid(hue(0), 1.5), None),
+            text: "predicted".to_owned(),
+        });
     } else {
         legend.push(text_entry("points: measured".to_owned()));
         legend.push(text_entry("lines: predicted".to_owned()));

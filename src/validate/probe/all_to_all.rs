@@ -26,8 +26,8 @@ pub(super) const PROBE: Probe = Probe {
 fn predict(values: &Values) -> Work {
     let (ranks, bytes) = (values.of("ranks"), values.of("bytes"));
     let near = (values.get("node_ranks").unwrap_or(8.0) / ranks).min(1.0);
-    let moved = bytes * near / values.of("intra_bandwidth")
-        + bytes * (1.0 - near) / values.of("inter_bandwidth");
+    let moved =
+        bytes * near / values.of("intra_bandwidth") + bytes * (1.0 - near) / values.of("inter_bandwidth");
     Work { seconds: values.seconds("latency") + values.seconds("per_rank") * (ranks - 1.0) + moved, bytes }
 }
 
@@ -38,7 +38,8 @@ mod tests {
 
     #[test]
     fn what_leaves_the_machine_takes_the_slower_link() {
-        let given = [("bytes", 8e6), ("latency", 10_000.0), ("intra_bandwidth", 160e9), ("inter_bandwidth", 40e9)];
+        let given =
+            [("bytes", 8e6), ("latency", 10_000.0), ("intra_bandwidth", 160e9), ("inter_bandwidth", 40e9)];
         let time = |ranks: f64| {
             work(&PROBE, &[&given[..], &[("ranks", ranks), ("per_rank", 100.0)]].concat()).seconds
         };

@@ -44,7 +44,12 @@ mod tests {
 
     #[test]
     fn pageable_copies_slow_down_beyond_the_threshold() {
-        let given = [("latency", 10_000.0), ("bandwidth", 20e9), ("pageable_threshold", 4e6), ("pageable_beyond", 5e9)];
+        let given = [
+            ("latency", 10_000.0),
+            ("bandwidth", 20e9),
+            ("pageable_threshold", 4e6),
+            ("pageable_beyond", 5e9),
+        ];
         let time = |size: f64, pageable: f64| {
             work(&PROBE, &[&given[..], &[("size", size), ("pageable", pageable)]].concat()).seconds
         };

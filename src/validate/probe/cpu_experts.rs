@@ -41,7 +41,8 @@ mod tests {
 
     #[test]
     fn threads_add_up_until_the_memory_is_saturated() {
-        let given = [("bytes", 1e9), ("bandwidth", 100e9), ("efficiency", 500_000.0), ("thread_bandwidth", 10e9)];
+        let given =
+            [("bytes", 1e9), ("bandwidth", 100e9), ("efficiency", 500_000.0), ("thread_bandwidth", 10e9)];
         let time = |threads: f64| {
             work(&PROBE, &[&given[..], &[("threads", threads), ("overhead", 1e6)]].concat()).seconds
         };

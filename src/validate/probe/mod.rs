@@ -125,9 +125,15 @@ mod tests {
     #[test]
     fn unknown_and_missing_inputs_are_named() {
         let error = copy::PROBE.input("latncy").err().map(|error| error.to_string());
-        assert_eq!(error.as_deref(), Some("unknown key \"latncy\" of the probe \"copy\", did you mean \"latency\"?"));
+        assert_eq!(
+            error.as_deref(),
+            Some("unknown key \"latncy\" of the probe \"copy\", did you mean \"latency\"?")
+        );
         let error = copy::PROBE.predict(&Values::default()).unwrap_err().to_string();
-        assert!(error.starts_with("the probe \"copy\" lacks \"size\" (bytes of one copy), \"latency\""), "{error}");
+        assert!(
+            error.starts_with("the probe \"copy\" lacks \"size\" (bytes of one copy), \"latency\""),
+            "{error}"
+        );
     }
 
     #[test]

@@ -34,8 +34,7 @@ fn activated_evenly(tokens: f64, experts: f64, top_k: f64) -> f64 {
 
 fn predict(values: &Values) -> Work {
     let (tokens, experts, top_k) = (values.of("tokens"), values.of("experts"), values.of("top_k"));
-    let weights =
-        values.get("matrices").unwrap_or(3.0) * values.of("hidden") * values.of("expert_ffn");
+    let weights = values.get("matrices").unwrap_or(3.0) * values.of("hidden") * values.of("expert_ffn");
     let activated = values.get("activated").unwrap_or_else(|| activated_evenly(tokens, experts, top_k));
     let bytes = activated * weights * values.of("bits") / 8.0;
     let seconds = kernel_seconds(values, bytes, 2.0 * weights * tokens * top_k, tokens * top_k / activated);

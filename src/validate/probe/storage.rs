@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn rates_grow_with_depth_up_to_the_peak_and_then_fall() {
-        let given = [("size", 2e6), ("latency", 100_000.0), ("stream", 5e9), ("peak", 7e9), ("best_depth", 2.0)];
+        let given =
+            [("size", 2e6), ("latency", 100_000.0), ("stream", 5e9), ("peak", 7e9), ("best_depth", 2.0)];
         let rate = |depth: f64| {
             let work = work(&PROBE, &[&given[..], &[("depth", depth), ("deep_share", 800_000.0)]].concat());
             work.bytes / work.seconds
