@@ -50,6 +50,23 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["cache", "engine", "error", "metrics", "plan", "prefetch", "resource", "serving", "trace", "units"],
     ),
     ("sweep", &["error", "metrics", "plan", "scenario", "sim"]),
+    (
+        "validate",
+        &[
+            "catalogue",
+            "error",
+            "metrics",
+            "model",
+            "plan",
+            "resource",
+            "scenario",
+            "serving",
+            "sim",
+            "sweep",
+            "trace",
+            "units",
+        ],
+    ),
     ("report", &["error", "metrics", "trace", "units"]),
     (
         "cli",
@@ -66,6 +83,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "sweep",
             "trace",
             "units",
+            "validate",
         ],
     ),
 ];

@@ -8,9 +8,11 @@ mod prefetch;
 mod quantile;
 mod row;
 mod summary;
+mod validation;
 
 pub use counts::{AccessCounts, LinkUse, TimeShares};
 pub use prefetch::PrefetchCounts;
 pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};
 pub use summary::{SequenceSummary, Summary};
+pub use validation::{FittedParameter, Held, SeriesErrors, Statistic, ValidationRow, ValidationSeries};

@@ -21,6 +21,8 @@ mod series;
 mod text_table;
 pub mod trace_pictures;
 pub mod trace_text;
+mod validation;
+mod validation_page;
 
 pub use answer::answer_text;
 pub use csv_table::csv;
@@ -30,6 +32,8 @@ pub use markdown::markdown;
 pub use meta::ReportMeta;
 pub use point::point;
 pub use text_table::table;
+pub use validation::{validation_csv, validation_files, validation_text};
+pub use validation_page::{validation_page, validation_page_pictures};
 
 use crate::error::Result;
 use crate::metrics::Row;

@@ -7,6 +7,7 @@ mod memory;
 mod pareto;
 mod throughput_vs_vram;
 mod tpot_vs_vram;
+pub(super) mod validation;
 
 use rayon::prelude::*;
 
