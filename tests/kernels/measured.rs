@@ -23,14 +23,9 @@ pub(crate) struct Launch {
 
 impl Launch {
     /// Weights of the activated experts fit the GPU's L2 cache, from which a benchmark that repeats one layer then reads
-    /// them. Sizes as the makers give them.
+    /// them.
     pub(crate) fn fits_l2(&self) -> bool {
-        let l2 = match self.gpu.as_str() {
-            "h200-sxm" => 50_000_000,
-            "l40s" => 96_000_000,
-            "rtx-pro-6000-server" => 128_000_000,
-            other => panic!("no L2 size of {other}"),
-        };
+        let l2 = Gpu::find(&self.gpu).unwrap().l2_cache.as_ref().unwrap().value.get();
         weight_bytes(&self.dtype, 3 * self.hidden * self.inter).times(self.tokens.len() as u64).get() <= l2
     }
 
