@@ -16,6 +16,8 @@ pub struct SequenceSummary {
     pub prefill_ns: u64,
     /// Tokens decoded.
     pub decode_tokens: u64,
+    /// Decode passes; fewer than tokens where several sequences are decoded together.
+    pub decode_passes: u64,
     /// Time of all decode passes.
     pub decode_ns: u64,
     /// Decode lookups.
@@ -25,9 +27,10 @@ pub struct SequenceSummary {
 }
 
 impl SequenceSummary {
-    /// Mean time per output token of this sequence, rounded to the nearest nanosecond; `None` without decode.
+    /// Mean time per output token of this sequence, rounded to the nearest nanosecond; `None` without decode. Each pass
+    /// gives every sequence in it one token.
     pub fn tpot_ns(&self) -> Option<u64> {
-        (self.decode_tokens > 0).then(|| (self.decode_ns + self.decode_tokens / 2) / self.decode_tokens)
+        (self.decode_ns + self.decode_passes / 2).checked_div(self.decode_passes)
     }
 }
 

@@ -38,12 +38,9 @@ pub(super) fn book(
         ledger.add(Tier::Vram, &part.replace('_', " "), bytes);
     }
     let on_cpu: Bytes = model.layers.iter().take(cpu_layers).map(ComponentBytes::total).sum();
-    let kv = |layers: &[LayerSpec]| -> Bytes {
-        layers
-            .iter()
-            .map(|layer| layer.kv_bytes(workload.context, model.kv))
-            .sum::<Bytes>()
-            .times(workload.batch)
+    let kv = |layers: &[LayerSpec]| {
+        let of_one = layers.iter().map(|layer| layer.kv_bytes(workload.context, model.kv).get());
+        Bytes::new(of_one.fold(0, u64::saturating_add).saturating_mul(workload.batch))
     };
     let (kv_cpu, kv_gpu) = model.spec.layers.split_at(cpu_layers);
     ledger.add(host, "layers on the CPU", on_cpu);

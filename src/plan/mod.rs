@@ -17,6 +17,7 @@ mod memory;
 mod model;
 mod placement;
 mod prefetch;
+mod profile;
 mod resolve;
 mod router;
 mod spill;
@@ -57,15 +58,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     };
     let workload = workload::resolve(&mut resolver, inputs, &policy, trace)?;
     let mut booked = memory::book(&mut resolver, &model, &machine, &workload, &placement);
-    let prefetch = (booked.home != ExpertHome::Vram)
-        .then(|| {
-            let overlap = machine.overlap;
-            prefetch::resolve(&mut resolver, inputs, &model, &workload, overlap, &mut booked.problems)
-        })
-        .flatten();
-    if let Some(prefetch) = &prefetch {
-        booked.ledger.add(Tier::Vram, "prefetch buffer", prefetch.budget);
-    }
+    let prefetch = prefetch::resolve(&mut resolver, inputs, &model, &workload, machine.overlap, &mut booked);
     let cache = cache::resolve(&mut resolver, inputs, &model, &workload, policy, &placement, &mut booked);
     let dram = cache.as_ref().and_then(|cache| {
         dram::resolve(&mut resolver, inputs, (&model, &placement), &machine, &cache.plan, &mut booked)
@@ -84,15 +77,8 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     }
     let cache = cache.ok_or_else(|| Error::new("the cache could not be planned"))?;
     let top_k = workload.plan.trace.header().top_k;
-    let costs = PassCosts::new(
-        &model.spec,
-        model.sizes(),
-        model.kv,
-        rates.unwrap_or(machine.rates),
-        machine.overheads,
-        kernel,
-        top_k,
-    );
+    let (rates_now, overheads) = (rates.unwrap_or(machine.rates), machine.overheads);
+    let costs = PassCosts::new(&model.spec, model.sizes(), model.kv, rates_now, overheads, kernel, top_k);
     let short = Tier::ALL.into_iter().filter(|tier| rates.is_none() || *tier != Tier::Vram);
     booked.problems.extend(short.filter_map(|tier| booked.ledger.shortfall(tier)));
     booked.problems.extend(cache.problems.iter().cloned());
@@ -102,7 +88,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
         problems: booked.problems,
         machine: assemble(&machine, &placement, booked.home, cpu_rates),
         placement: PlacementPlan {
-            activation_bytes: links::activation_bytes(u64::from(model.spec.hidden)),
+            activation_bytes: links::activation_bytes(model.spec.hidden),
             homes: placement.homes,
             miss: placement.miss,
             offload_tokens: offload,
