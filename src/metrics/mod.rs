@@ -4,6 +4,7 @@
 //! the wall clock. Rows are serialised to the sweep's journal, from which `--resume` reads finished points back.
 
 mod counts;
+mod effect;
 mod prefetch;
 mod quantile;
 mod row;
@@ -11,6 +12,7 @@ mod summary;
 mod validation;
 
 pub use counts::{AccessCounts, LinkUse, TimeShares};
+pub use effect::{Effect, EffectChart, EffectValue};
 pub use prefetch::PrefetchCounts;
 pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};

@@ -9,6 +9,7 @@
 mod answer;
 mod csv_table;
 mod draw;
+mod effects;
 pub mod folder;
 mod format;
 mod json;
@@ -26,6 +27,7 @@ mod validation_page;
 
 pub use answer::answer_text;
 pub use csv_table::csv;
+pub use effects::{effects_files, effects_page, effects_page_pictures, effects_text};
 pub use json::{json, parse_json};
 pub use labelled::labelled;
 pub use markdown::markdown;

@@ -89,9 +89,15 @@ impl Fabric {
 
     /// Queues a transfer, and starts it where the device is idle.
     pub(super) fn transfer(&mut self, events: &mut Engine<Happening>, device: Device, transfer: Transfer) {
+        self.queue(device, transfer);
+        self.start(events, device);
+    }
+
+    /// Queues a transfer that [`Fabric::go_on`] starts: a drive that is given several reads at once has all of them
+    /// outstanding when it begins the first.
+    pub(super) fn queue(&mut self, device: Device, transfer: Transfer) {
         if let Some(engine) = self.engine_of(device) {
             engine.push(transfer);
-            self.start(events, device);
         }
     }
 

@@ -33,6 +33,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
                     self.fetch(index);
                 }
             }
+            self.fabric.go_on(&mut self.engine, Device::Nvme);
         }
     }
 
@@ -45,14 +46,16 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         if let Some(index) = self.event.missing.iter().position(waiting) {
             self.event.missing[index].under_way = true;
             self.fetch(index);
+            self.fabric.go_on(&mut self.engine, Device::Nvme);
         }
     }
 
+    /// Copies a missing expert, or queues the read that comes before; the caller lets the drive go on.
     fn fetch(&mut self, index: usize) {
         let tag = u32::try_from(index).unwrap_or(u32::MAX);
         if self.event.missing[index].on_nvme {
             let size = self.plan.costs.experts().bytes(self.layer);
-            self.fabric.transfer(&mut self.engine, Device::Nvme, demand(tag, size));
+            self.fabric.queue(Device::Nvme, demand(tag, size));
         } else {
             self.copy(tag);
         }
@@ -121,6 +124,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
                 self.fetch(index);
             }
         }
+        self.fabric.go_on(&mut self.engine, Device::Nvme);
         if self.home() != LayerHome::Cpu && self.fabric.has(Device::D2h) {
             let size = self.activation_bytes();
             self.fabric.transfer(&mut self.engine, Device::D2h, demand(ACTIVATIONS, size));

@@ -149,7 +149,11 @@ impl<I: ExpertNumber> Simulation<'_, I> {
             let device = if from_nvme { Device::Nvme } else { Device::H2d };
             let transfer =
                 Transfer { tag: PREFETCH | object, bytes: Bytes::new(bytes), class: Class::Prefetch };
-            self.fabric.transfer(&mut self.engine, device, transfer);
+            self.fabric.queue(device, transfer);
+        }
+        if !prefetching.requests.is_empty() {
+            self.fabric.go_on(&mut self.engine, Device::Nvme);
+            self.fabric.go_on(&mut self.engine, Device::H2d);
         }
         self.prefetching = Some(prefetching);
     }
