@@ -12,7 +12,7 @@ use crate::report::validation::number;
 use super::common::text_entry;
 
 /// Beyond this ratio of the largest to the smallest, the x axis is logarithmic.
-const LOG_X: f64 = 15.0;
+const LOG_X: f64 = 18.0;
 /// The same for the y axis.
 const LOG_Y: f64 = 40.0;
 /// At most so many places of the x axis are ticks of their own.
