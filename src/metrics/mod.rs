@@ -8,6 +8,7 @@ mod prefetch;
 mod quantile;
 mod row;
 mod summary;
+pub mod timeline;
 
 pub use counts::{AccessCounts, LinkUse, TimeShares};
 pub use prefetch::PrefetchCounts;

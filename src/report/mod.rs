@@ -19,6 +19,7 @@ mod pictures;
 mod point;
 mod series;
 mod text_table;
+mod timeline;
 pub mod trace_pictures;
 pub mod trace_text;
 
@@ -30,6 +31,7 @@ pub use markdown::markdown;
 pub use meta::ReportMeta;
 pub use point::point;
 pub use text_table::table;
+pub use timeline::timeline;
 
 use crate::error::Result;
 use crate::metrics::Row;
