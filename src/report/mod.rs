@@ -7,6 +7,7 @@
 //! Left out on purpose: no report computes a result. What is not in a row is not shown.
 
 mod answer;
+mod bottleneck;
 mod csv_table;
 mod draw;
 pub mod folder;
@@ -15,6 +16,7 @@ mod json;
 mod labelled;
 mod markdown;
 mod meta;
+mod numeric_axis;
 mod pictures;
 mod point;
 mod series;

@@ -84,6 +84,7 @@ pub(crate) fn summary(hits_pct: u64, tpot_ns: u64) -> Summary {
             lookups: 12_800,
             hits,
             misses: 12_800 - hits,
+            fetched: 12_800 - hits,
             hits_when_needed: hits,
             miss_bytes: (12_800 - hits) * 12 * MIB,
             ..AccessCounts::default()
