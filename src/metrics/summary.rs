@@ -71,4 +71,14 @@ impl Summary {
         let ns = self.decode_time.total_ns();
         (ns > 0).then(|| self.decode.tokens as f64 / (ns as f64 / 1e9))
     }
+
+    /// The books of a device or link; `None` where the configuration does not have it.
+    pub fn link(&self, name: &str) -> Option<&LinkUse> {
+        self.links.iter().find(|link| link.name == name)
+    }
+
+    /// Tokens of prompts and output together.
+    pub fn tokens(&self) -> u64 {
+        self.prefill.tokens + self.decode.tokens
+    }
 }

@@ -7,6 +7,7 @@
 //! Left out on purpose: no report computes a result. What is not in a row is not shown.
 
 mod answer;
+mod bottleneck;
 mod csv_table;
 mod draw;
 pub mod folder;
@@ -15,10 +16,12 @@ mod json;
 mod labelled;
 mod markdown;
 mod meta;
+mod numeric_axis;
 mod pictures;
 mod point;
 mod series;
 mod text_table;
+mod timeline;
 pub mod trace_pictures;
 pub mod trace_text;
 mod validation;
@@ -32,6 +35,7 @@ pub use markdown::markdown;
 pub use meta::ReportMeta;
 pub use point::point;
 pub use text_table::table;
+pub use timeline::timeline;
 pub use validation::{validation_csv, validation_files, validation_text};
 pub use validation_page::{validation_page, validation_page_pictures};
 

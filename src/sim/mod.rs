@@ -24,6 +24,7 @@ mod fetch;
 mod layer;
 mod miss;
 mod prefetching;
+mod recorder;
 mod run;
 
-pub use run::simulate;
+pub use run::{record, simulate};

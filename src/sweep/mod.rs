@@ -8,4 +8,4 @@ mod journal;
 mod run;
 
 pub use journal::Journal;
-pub use run::{Stop, check, fingerprint, run_point, run_points};
+pub use run::{Stop, check, fingerprint, record_point, run_point, run_points};
