@@ -9,7 +9,7 @@ use super::prefetching::Prefetching;
 use crate::cache::replay::Routing;
 use crate::cache::{ExpertCache, Policy};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::Summary;
 use crate::plan::{LayerHome, Overlap, Plan};
 use crate::resource::SerialDevice;
@@ -93,7 +93,10 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         if !self.plan.workload.passes.is_empty() {
             self.engine.schedule_at(SimTime::ZERO, Happening::PassBegins);
         }
-        while let Some(happening) = self.engine.next()? {
+        // A prefetch in vain may outlast the last token: nobody waits for its end.
+        while self.pass < self.plan.workload.passes.len()
+            && let Some(happening) = self.engine.next()?
+        {
             match happening {
                 Happening::PassBegins => self.begin_pass(),
                 Happening::Routed => self.route(),
@@ -111,6 +114,9 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
                 }
                 Happening::PassDone => self.finish_pass(),
             }
+        }
+        if self.pass < self.plan.workload.passes.len() {
+            return Err(Error::new(format!("pass {} waits for something that never comes", self.pass)));
         }
         if let Some(prefetching) = &mut self.prefetching {
             prefetching.end_of_sequence(&mut self.fabric);
