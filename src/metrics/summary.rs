@@ -14,8 +14,10 @@ pub struct SequenceSummary {
     pub prefill_tokens: u64,
     /// Time of the whole prompt, and so of the first token.
     pub prefill_ns: u64,
-    /// Tokens decoded.
+    /// Tokens decoded; of all sequences where several are decoded together.
     pub decode_tokens: u64,
+    /// Decode passes, each of which gives every sequence one token.
+    pub decode_passes: u64,
     /// Time of all decode passes.
     pub decode_ns: u64,
     /// Decode lookups.
@@ -25,9 +27,10 @@ pub struct SequenceSummary {
 }
 
 impl SequenceSummary {
-    /// Mean time per output token of this sequence, rounded to the nearest nanosecond; `None` without decode.
+    /// Mean time per output token of this sequence, rounded to the nearest nanosecond; `None` without decode. Where several
+    /// sequences are decoded together, each waits the whole pass for its token.
     pub fn tpot_ns(&self) -> Option<u64> {
-        (self.decode_tokens > 0).then(|| (self.decode_ns + self.decode_tokens / 2) / self.decode_tokens)
+        (self.decode_passes > 0).then(|| (self.decode_ns + self.decode_passes / 2) / self.decode_passes)
     }
 }
 

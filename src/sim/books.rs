@@ -76,6 +76,7 @@ impl Books {
                 self.decode_time.add(&shares);
                 self.token_latencies_ns.push(span.as_ns());
                 sequence.decode_tokens += pass.rows;
+                sequence.decode_passes += 1;
                 sequence.decode_ns += span.as_ns();
                 sequence.decode_lookups += self.decode.lookups - decode_before.0;
                 sequence.decode_hits += self.decode.hits - decode_before.1;
