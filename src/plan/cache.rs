@@ -7,7 +7,7 @@ use super::memory::Booked;
 use super::model::ModelPlan;
 use super::placement::Placement;
 use super::resolve::Resolver;
-use super::types::LayerHome;
+use super::types::{LayerHome, SharedRoom, kv_bytes};
 use super::workload::Workload;
 use super::{CachePlan, Inputs};
 use crate::cache::{CacheShape, Grouping, PolicyRow, Scope};
@@ -71,22 +71,23 @@ pub(super) fn resolve(
         if capacity >= total { "routed experts" } else { "expert cache" },
         capacity,
     );
-    let shared_with_kv = shared_with_kv(resolver, model, workload, capacity);
+    let shared_with_kv = shared_with_kv(resolver, model, placement, workload, capacity);
     let (scope, scope_name) = match (slots, section.scope) {
         _ if resident => (Scope::Global, "global"),
         (Some(_), _) => (Scope::PerLayer, "slots"),
         (None, Some(CacheScope::PerLayer)) => (Scope::PerLayer, "per-layer"),
         (None, Some(CacheScope::Global) | None) => (Scope::Global, "global"),
     };
+    let cached = cached_sizes(model, placement);
     let pool_capacity: Vec<u64> = match (slots, scope) {
         (_, Scope::Global) => vec![capacity.get()],
         (Some(slots), Scope::PerLayer) => {
-            model.experts.iter().map(|expert| expert.get() * slots_of(slots, model)).collect()
+            cached.iter().map(|expert| expert.get() * slots_of(slots, model)).collect()
         }
         (None, Scope::PerLayer) => {
             // In proportion to the experts' size, so that room for all experts is room for each layer's.
-            let one_each: u64 = model.experts.iter().map(|expert| expert.get()).sum();
-            model.experts.iter().map(|expert| capacity.fraction(expert.get(), one_each).get()).collect()
+            let one_each: u64 = cached.iter().map(|expert| expert.get()).sum();
+            cached.iter().map(|expert| capacity.fraction(expert.get(), one_each.max(1)).get()).collect()
         }
     };
     let (profile, in_sample) = profile(resolver, inputs, model, workload, &policy)?;
@@ -137,6 +138,12 @@ pub(super) fn resolve(
     })
 }
 
+/// Bytes of one expert of each layer as the cache sees it: none of a layer whose experts never lie there.
+fn cached_sizes(model: &ModelPlan, placement: &Placement) -> Vec<Bytes> {
+    let of_layer = placement.homes.iter().zip(&model.experts);
+    of_layer.map(|(home, size)| if *home == LayerHome::Gpu { *size } else { Bytes::ZERO }).collect()
+}
+
 /// Slots of a layer: never more than it has experts.
 fn slots_of(slots: NonZeroU32, model: &ModelPlan) -> u64 {
     u64::from(slots.get().min(model.spec.experts()))
@@ -146,9 +153,10 @@ fn slots_of(slots: NonZeroU32, model: &ModelPlan) -> u64 {
 fn shared_with_kv(
     resolver: &mut Resolver<'_>,
     model: &ModelPlan,
+    placement: &Placement,
     workload: &Workload,
     capacity: Bytes,
-) -> Option<Bytes> {
+) -> Option<SharedRoom> {
     let section = &resolver.scenario().cache;
     let yields = section.yields_to_kv?;
     resolver.given("cache.yields_to_kv", yields);
@@ -161,7 +169,9 @@ fn shared_with_kv(
                 .expected("cache.scope = \"global\"")
         });
     }
-    Some(capacity + model.spec.kv_bytes(workload.context, model.kv).times(workload.batch))
+    let layers = model.spec.layers[placement.cpu_layers..].to_vec();
+    let bytes = capacity + kv_bytes(&layers, workload.context, model.kv).times(workload.batch);
+    Some(SharedRoom { bytes, layers, kv: model.kv })
 }
 
 /// The hottest experts of each layer that the GPU computes, by the profile.
@@ -201,7 +211,8 @@ fn capacity(resolver: &mut Resolver<'_>, model: &ModelPlan, placement: &Placemen
     let scenario = resolver.scenario();
     let total = placement.gpu_experts(model);
     if let Some(slots) = scenario.cache.slots_per_layer {
-        let capacity = model.experts.iter().map(|expert| expert.times(slots_of(slots, model))).sum();
+        let sizes = cached_sizes(model, placement);
+        let capacity = sizes.iter().map(|expert| expert.times(slots_of(slots, model))).sum();
         resolver.given("cache.slots_per_layer", format!("{slots} ({capacity})"));
         return capacity;
     }

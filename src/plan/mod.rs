@@ -26,7 +26,7 @@ mod workload;
 pub use inputs::Inputs;
 pub use types::{
     CachePlan, CopyPlan, DrivePlan, LayerHome, Machine, MissAction, MissPlan, Overlap, PlacementPlan, Plan,
-    PrefetchPlan, Setting, WorkloadPlan,
+    PrefetchPlan, Setting, SharedRoom, WorkloadPlan,
 };
 
 use crate::error::{Error, Result};

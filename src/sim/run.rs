@@ -155,9 +155,10 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         if previous != Some(pass.sequence) {
             self.begin_sequence(previous.is_some());
         }
-        if let Some(shared) = self.plan.cache.shared_with_kv {
-            let kv = self.plan.costs.kv_bytes(pass.context + 1).times(u64::from(pass.sequences));
-            self.cache.set_capacity(shared.saturating_sub(kv).get().min(self.plan.cache.shape.total()));
+        if let Some(shared) = &self.plan.cache.shared_with_kv {
+            let sequences = u64::from(pass.sequences);
+            let room = shared.for_experts(pass.context + pass.rows / sequences, sequences);
+            self.cache.set_capacity(room.get().min(self.plan.cache.shape.total()));
         }
         self.pass_began = self.engine.now();
         self.decode_before = (self.books.decode.lookups, self.books.decode.hits);
