@@ -14,9 +14,9 @@ pub struct SequenceSummary {
     pub prefill_tokens: u64,
     /// Time of the whole prompt, and so of the first token.
     pub prefill_ns: u64,
-    /// Tokens decoded.
+    /// Tokens decoded; of all sequences where several are decoded together.
     pub decode_tokens: u64,
-    /// Decode passes; fewer than tokens where several sequences are decoded together.
+    /// Decode passes, each of which gives every sequence one token.
     pub decode_passes: u64,
     /// Time of all decode passes.
     pub decode_ns: u64,

@@ -5,6 +5,7 @@
 //! plan with [`Plan::problems`], since "it does not fit" is an answer. [`Inputs`] holds what points share, loaded once.
 
 mod cache;
+mod conflicts;
 mod cpu;
 mod describe;
 mod dram;
@@ -27,7 +28,7 @@ mod workload;
 pub use inputs::Inputs;
 pub use types::{
     CachePlan, CopyPlan, DrivePlan, LayerHome, Machine, MissAction, MissPlan, Overlap, PlacementPlan, Plan,
-    PrefetchPlan, Setting, WorkloadPlan,
+    PrefetchPlan, Setting, SharedRoom, WorkloadPlan,
 };
 
 use crate::error::{Error, Result};
@@ -43,6 +44,7 @@ use resolve::Resolver;
 /// Unknown names, files that cannot be read, and settings that contradict each other: all that can be told at once.
 pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let mut resolver = Resolver::new(point);
+    conflicts::check(&mut resolver);
     let model = model::resolve(&mut resolver, inputs);
     let machine = machine::resolve(&mut resolver);
     let policy = cache::policy(&mut resolver, inputs);

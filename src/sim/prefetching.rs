@@ -120,6 +120,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
     pub(super) fn prefetch_ahead(&mut self) {
         let Some(mut prefetching) = self.prefetching.take() else { return };
         let pass = self.pass as u64;
+        prefetching.hear_of_starts(&mut self.fabric);
         let seen = Observed { layer: self.layer, experts: &self.event.asked, pass };
         prefetching.prefetcher.observe(&seen);
         prefetching.prefetcher.event_over(self.layer, &mut prefetching.cancelled);
@@ -152,6 +153,11 @@ impl<I: ExpertNumber> Simulation<'_, I> {
                 .is_some_and(|dram| dram.is_resident(object / shape.experts, object % shape.experts));
             let from_nvme = self.fabric.has(Device::Nvme) && !in_host;
             let device = if from_nvme { Device::Nvme } else { Device::H2d };
+            if !self.fabric.has(device) {
+                // Memory is one pool, and the expert lies in it.
+                prefetching.prefetcher.arrived(object);
+                continue;
+            }
             let transfer =
                 Transfer { tag: PREFETCH | object, bytes: Bytes::new(bytes), class: Class::Prefetch };
             self.fabric.transfer(&mut self.engine, device, transfer);

@@ -10,7 +10,7 @@ use super::recorder::{Launch, Recorder};
 use crate::cache::replay::Routing;
 use crate::cache::{ExpertCache, Policy};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::Summary;
 use crate::metrics::timeline::{Timeline, Window};
 use crate::plan::{LayerHome, Overlap, Plan};
@@ -116,7 +116,10 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         if !self.plan.workload.passes.is_empty() {
             self.engine.schedule_at(SimTime::ZERO, Happening::PassBegins);
         }
-        while let Some(happening) = self.engine.next()? {
+        // A prefetch in vain may outlast the last token: nobody waits for its end.
+        while self.pass < self.plan.workload.passes.len()
+            && let Some(happening) = self.engine.next()?
+        {
             match happening {
                 Happening::PassBegins => self.begin_pass(),
                 Happening::Routed => self.route(),
@@ -135,6 +138,9 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
                 Happening::PassDone => self.finish_pass(),
             }
             self.record_levels();
+        }
+        if self.pass < self.plan.workload.passes.len() {
+            return Err(Error::new(format!("pass {} waits for something that never comes", self.pass)));
         }
         if let Some(prefetching) = &mut self.prefetching {
             prefetching.end_of_sequence(&mut self.fabric);
@@ -176,9 +182,10 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         if previous != Some(pass.sequence) {
             self.begin_sequence(previous.is_some());
         }
-        if let Some(shared) = self.plan.cache.shared_with_kv {
-            let kv = self.plan.costs.kv_bytes(pass.context + 1).times(u64::from(pass.sequences));
-            self.cache.set_capacity(shared.saturating_sub(kv).get().min(self.plan.cache.shape.total()));
+        if let Some(shared) = &self.plan.cache.shared_with_kv {
+            let sequences = u64::from(pass.sequences);
+            let room = shared.for_experts(pass.context + pass.rows / sequences, sequences);
+            self.cache.set_capacity(room.get().min(self.plan.cache.shape.total()));
         }
         self.pass_began = self.engine.now();
         self.decode_before = (self.books.decode.lookups, self.books.decode.hits);
