@@ -58,15 +58,27 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     } else {
         None
     };
+    let predictor = prefetch::predictor(&mut resolver, inputs);
     let workload = workload::resolve(&mut resolver, inputs, &policy, trace)?;
     let mut booked = memory::book(&mut resolver, &model, &machine, &workload, &placement);
-    let prefetch = prefetch::resolve(&mut resolver, inputs, &model, &workload, machine.overlap, &mut booked);
+    let prefetch = predictor.map(|row| (row, machine.overlap)).and_then(|settings| {
+        prefetch::resolve(&mut resolver, inputs, &model, &workload, settings, &mut booked)
+    });
     let cache = cache::resolve(&mut resolver, inputs, &model, &workload, policy, &placement, &mut booked);
     let dram = cache.as_ref().and_then(|cache| {
         dram::resolve(&mut resolver, inputs, (&model, &placement), &machine, &cache.plan, &mut booked)
     });
-    limits::check(&mut resolver, &model, &machine, cpu_rates, &workload);
     let rates = spill::rates(&mut resolver, &machine, &booked.ledger);
+    let run = limits::Run {
+        model: &model,
+        machine: &machine,
+        cpu: cpu_rates,
+        workload: &workload,
+        prefetch: prefetch.as_ref(),
+        memory: rates.unwrap_or(machine.rates).memory,
+        vram: booked.ledger.total(Tier::Vram),
+    };
+    limits::check(&mut resolver, &run);
     let kernel = match rates {
         // Spilled weights decide, whatever the kernel reaches in GPU memory.
         Some(rates) => MoeKernel::plain(rates),

@@ -79,6 +79,11 @@ pub(crate) fn caches() -> BoxedStrategy<Vec<String>> {
     ])
 }
 
+/// As the bench takes them.
+pub(crate) fn texts(settings: &[String]) -> Vec<&str> {
+    settings.iter().map(String::as_str).collect()
+}
+
 /// Prefetching of every kind.
 pub(crate) fn prefetches() -> BoxedStrategy<Vec<String>> {
     together(vec![
@@ -103,6 +108,16 @@ pub(crate) fn rates() -> BoxedStrategy<Vec<String>> {
         seldom(&["hardware.dram_bandwidth=\"5 GB/s\"", "hardware.dram_bandwidth=\"20 GB/s\""]),
         seldom(&["hardware.cpu_threads=1", "hardware.cpu_threads=4"]),
     ])
+}
+
+/// Plain places of experts, with everything that the link and the drive can be.
+pub(crate) fn fetching() -> BoxedStrategy<Vec<String>> {
+    let nvme = together(vec![
+        one_of(&["placement.experts=\"nvme\""]),
+        one_of(&["engine.nvme_path=\"dram\"", "engine.nvme_path=\"vram\""]),
+        one_of(&["seed=0", "placement.dram_cache=\"20 MB\"", "placement.page_cache=true"]),
+    ]);
+    prop_oneof![one_of(&["placement.experts=\"dram\""]), nvme].boxed()
 }
 
 /// Where experts live, and what host memory holds of those on NVMe.
