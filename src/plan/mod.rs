@@ -17,6 +17,7 @@ mod memory;
 mod model;
 mod placement;
 mod prefetch;
+mod relief;
 mod resolve;
 mod spill;
 mod types;
@@ -132,6 +133,7 @@ fn assemble(
         nvme,
         cpu,
         dram_bus: links::bus(machine.dram, [copies, back], nvme, reached),
+        dram: machine.dram,
         overlap: if placement.single_buffer { Overlap::None } else { machine.overlap },
         single_buffer: placement.single_buffer,
     }
