@@ -19,6 +19,7 @@ mod model;
 mod placement;
 mod prefetch;
 mod profile;
+mod relief;
 mod resolve;
 mod router;
 mod spill;
@@ -133,6 +134,7 @@ fn assemble(
         nvme,
         cpu,
         dram_bus: links::bus(machine.dram, [copies, back], nvme, reached),
+        dram: machine.dram,
         overlap: if placement.single_buffer { Overlap::None } else { machine.overlap },
         single_buffer: placement.single_buffer,
     }

@@ -93,6 +93,8 @@ pub struct Machine {
     pub cpu: Option<CpuRates>,
     /// Host memory that CPU, copies and reads share; absent where they cannot exceed it together.
     pub dram_bus: Option<Bandwidth>,
+    /// Theoretical bandwidth of host memory, where it is known.
+    pub dram: Option<Bandwidth>,
     /// What runs side by side.
     pub overlap: Overlap,
     /// One buffer for one expert at a time: the next copy begins when the expert before it has computed.

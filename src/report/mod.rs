@@ -10,6 +10,7 @@ mod answer;
 mod bottleneck;
 mod csv_table;
 mod draw;
+mod explanation;
 pub mod folder;
 mod format;
 mod json;
@@ -29,6 +30,7 @@ mod validation_page;
 
 pub use answer::answer_text;
 pub use csv_table::csv;
+pub use explanation::{explanation, explanation_json};
 pub use json::{json, parse_json};
 pub use labelled::labelled;
 pub use markdown::markdown;
