@@ -113,7 +113,7 @@ impl Plan {
         self.labels.cache_capacity_bytes = self.cache.shape.pool_capacity.iter().sum();
         let grown = grown.unwrap_or(0);
         if let Some(shared) = &mut self.cache.shared_with_kv {
-            *shared += crate::units::Bytes::new(grown);
+            shared.bytes += crate::units::Bytes::new(grown);
         }
         (grown > 0 || moved).then_some(())
     }
