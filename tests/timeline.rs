@@ -81,7 +81,7 @@ fn assert_disjoint(timeline: &Timeline) {
     assert!(timeline.slices.iter().all(|slice| slice.start_ns < slice.end_ns));
 }
 
-fn books<'a>(summary: &'a Summary, lane: Lane) -> Option<&'a LinkUse> {
+fn books(summary: &Summary, lane: Lane) -> Option<&LinkUse> {
     let name = match lane {
         Lane::Gpu => "gpu",
         Lane::H2d => "h2d",
@@ -185,7 +185,7 @@ fn levels_are_those_of_cache_and_queue() {
     assert!(
         of(Level::PrefetchBytes).all(|sample| sample.value <= plan.prefetch.as_ref().unwrap().budget.get())
     );
-    assert_eq!(of(Level::H2dQueue).last().unwrap().value, 0, "in the end nothing waits");
+    assert_eq!(of(Level::H2dQueue).next_back().unwrap().value, 0, "in the end nothing waits");
 }
 
 proptest! {

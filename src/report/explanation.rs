@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::bottleneck::{Bound, bottleneck};
+use super::bottleneck::{Bound, bottleneck, bound, shares};
 use super::format::{ratio, span};
-use super::point::{described, ranged};
+use super::point::described;
 use super::text_table::aligned;
 use crate::metrics::{Explanation, Quantiles, Relief, Relieved, Row, SequenceSummary, Summary};
 
@@ -24,6 +24,11 @@ fn title(relief: Relief) -> &'static str {
         Relief::ExpertDram => "DRAM for experts",
         Relief::Overheads => "engine overheads (halved)",
     }
+}
+
+/// What the resource is called in a sentence.
+fn called(relief: Relief) -> &'static str {
+    blamed(relief).map_or(title(relief), |(name, _)| name)
 }
 
 /// What the resource is called as a bottleneck, and which share of the time is its own; none for room, which is not
@@ -109,7 +114,8 @@ pub fn explanation(explanation: &Explanation) -> String {
     let now = latency(&summary.tpot_ns, &summary.ttft_ns);
     let head = ["resource doubled", word, "change", "over sequences"];
     let mut lines = vec![head.map(str::to_owned).to_vec()];
-    lines.push(vec!["(as it is)".to_owned(), span(now.p50), String::new(), String::new()]);
+    let range = format!("{} to {}", span(now.min), span(now.max));
+    lines.push(vec!["(as it is)".to_owned(), span(now.p50), String::new(), range]);
     lines.extend(changes.iter().map(|change| {
         let (most, least) = change.over_sequences;
         vec![
@@ -130,19 +136,21 @@ fn sentence(row: &Row, summary: &Summary, changes: &[Change]) -> String {
     let now = latency(&summary.tpot_ns, &summary.ttft_ns);
     let ranking = ranking(changes);
     let device = ranking.iter().find_map(|change| Some((*change, blamed(change.relief)?)));
-    let Some((change, (name, bound))) = device.filter(|(change, _)| change.permille <= -NOTABLE_PERMILLE)
+    let Some((change, (name, blame))) = device.filter(|(change, _)| change.permille <= -NOTABLE_PERMILLE)
     else {
         return nothing_helps(row, summary, &ranking, word);
     };
     let (verb, from) =
         (if change.relief == Relief::Overheads { "halving" } else { "doubling" }, span(now.p50));
+    // Copies and reads share the CPU's memory, so it may hold back a point that never waits for the CPU.
+    let (shares, _) = shares(summary);
+    let blame = if blame.share_ns(shares) > 0 { blame } else { bound(summary).unwrap_or(blame) };
     let mut text = format!(
-        "Bottleneck: {name}, {}; {verb} {} would cut {word} from {from} to {} ({}). {word} as it is: {}.",
-        bound.part(summary),
+        "Bottleneck: {name}, {}; {verb} {} would cut {word} from {from} to {} ({}).",
+        blame.part(summary),
         if change.relief == Relief::Overheads { "them" } else { "it" },
         span(change.after_ns),
         signed(change.permille, 0),
-        ranged(now),
     );
     if change.relief == Relief::Overheads {
         text.push_str(" More hardware helps less than a leaner engine.");
@@ -150,11 +158,15 @@ fn sentence(row: &Row, summary: &Summary, changes: &[Change]) -> String {
     let others = ranking.iter().filter(|other| other.relief != change.relief);
     let better = |other: &&&Change| other.permille < change.permille;
     if let Some(other) = others.clone().find(better) {
-        text.push_str(&format!(" Better still: {} ({}).", title(other.relief), signed(other.permille, 0)));
+        text.push_str(&format!(
+            " Better still: twice the {} ({}).",
+            title(other.relief),
+            signed(other.permille, 0)
+        ));
     }
     let notable = |other: &&&Change| other.permille <= -NOTABLE_PERMILLE;
     if let Some(other) = others.clone().filter(|other| !better(other)).find(notable) {
-        text.push_str(&format!(" Next: {} ({}).", title(other.relief), signed(other.permille, 0)));
+        text.push_str(&format!(" Next: {} ({}).", called(other.relief), signed(other.permille, 0)));
     }
     text
 }
@@ -172,12 +184,14 @@ fn nothing_helps(row: &Row, summary: &Summary, ranking: &[&Change], word: &str) 
     let Some(best) = ranking.first() else {
         return format!("Most of the time: {most}. Nothing of {} could be doubled.", row.config.model);
     };
-    let help = format!("{} ({})", title(best.relief), signed(best.permille, 1));
+    let (name, change) = (called(best.relief), signed(best.permille, 1));
     if best.permille <= -NOTABLE_PERMILLE {
-        return format!("Most of the time: {most}. No faster device helps much, but more room does: {help}.");
+        return format!(
+            "Most of the time: {most}. No faster device helps much, but more room does: {name} ({change})."
+        );
     }
     format!(
-        "Nothing alone helps much: the most that doubling one resource changes {word} by is {help}. Most of the time: {most}."
+        "Nothing helps much alone: the best, {name}, changes {word} by {change}. Most of the time: {most}."
     )
 }
 

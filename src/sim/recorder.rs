@@ -127,11 +127,11 @@ impl Recorder {
             return;
         }
         let last = self.last[level as usize];
-        if let Some(last) = last.and_then(|index| self.timeline.samples.get_mut(index)) {
-            if last.value == value || last.at_ns == at_ns {
-                last.value = value;
-                return;
-            }
+        if let Some(last) = last.and_then(|index| self.timeline.samples.get_mut(index))
+            && (last.value == value || last.at_ns == at_ns)
+        {
+            last.value = value;
+            return;
         }
         if self.takes(1, at_ns) {
             self.last[level as usize] = Some(self.timeline.samples.len());
