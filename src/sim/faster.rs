@@ -1,8 +1,8 @@
 //! The miss action `auto`: which experts are copied to the GPU and which the CPU computes.
 //!
 //! The estimate knows reads, copies, the GPU's and the CPU's work of this layer event, and the order in which each device
-//! turns to them. It leaves out the shared bus, prefetches that are still to come, and that the CPU's result waits on its
-//! way back for copies that are queued by then.
+//! turns to them; the CPU's result waits on its way back for the copies that are queued before it. It leaves out the
+//! shared bus and prefetches that are still to come.
 
 use super::event::Device;
 use super::layer::Fate;
@@ -21,23 +21,41 @@ struct Done {
     cpu_input: SimDuration,
     /// Time of the CPU's work alone.
     cpu_work: SimDuration,
+    /// The CPU has work at all.
+    cpu_used: bool,
+}
+
+impl Done {
+    /// When the CPU's result is back, which takes `there` on the link.
+    fn back(&self, there: SimDuration) -> SimDuration {
+        if self.cpu_used { (self.cpu_input + self.cpu_work).max(self.copies) + there } else { SimDuration::ZERO }
+    }
+
+    /// When the event is over.
+    fn all(&self, there: SimDuration) -> SimDuration {
+        self.gpu.max(self.back(there))
+    }
 }
 
 impl<I: ExpertNumber> Simulation<'_, I> {
-    /// One by one in order of appearance: whichever of copy and CPU would be done first, given what is under way and
-    /// what was given to each before. A tie goes to the copy, after which the expert is resident.
+    /// One by one in order of appearance: whichever of copy and CPU would end the event first, given what is under way
+    /// and what was given to each before. A tie goes to the copy, after which the expert is resident.
     pub(super) fn choose_the_faster(&mut self) {
         let machine = &self.plan.machine;
         let now = self.engine.now();
         let resident = self.resident_cost();
-        let overlaps = machine.overlap != Overlap::None;
         let there = self.activation_time();
         let mut done = Done {
             reads: self.fabric.backlog(Device::Nvme, now),
             copies: self.fabric.backlog(Device::H2d, now),
-            gpu: if overlaps { resident.compute + resident.overhead } else { SimDuration::ZERO },
+            gpu: if machine.overlap == Overlap::None {
+                SimDuration::ZERO
+            } else {
+                resident.compute + resident.overhead
+            },
             cpu_input: there,
             cpu_work: machine.cpu.map_or(SimDuration::ZERO, |cpu| cpu.layer_overhead),
+            cpu_used: false,
         };
         for index in 0..self.event.missing.len() {
             let missing = self.event.missing[index];
@@ -47,24 +65,33 @@ impl<I: ExpertNumber> Simulation<'_, I> {
             let read = self.read_time(missing.expert);
             done.reads += read.unwrap_or(SimDuration::ZERO);
             let in_host = read.map_or(SimDuration::ZERO, |_| done.reads);
-            let direct = read.is_some() && self.reads_land_in_vram();
-            let arrives = if direct { in_host } else { done.copies.max(in_host) + self.copy_time() };
-            let launch = self.launch_cost(std::iter::once(missing.tokens), 1);
-            let by_copy = arrives.max(done.gpu) + launch.compute + launch.overhead;
-            let cpu_work = done.cpu_work + self.cpu_expert_time(missing.tokens);
-            let cpu_input = done.cpu_input.max(in_host);
-            if cpu_input + cpu_work + there < by_copy {
+            let by_copy = self.if_copied(done, in_host, read.is_some(), missing.tokens);
+            let by_cpu = Done {
+                cpu_input: done.cpu_input.max(in_host),
+                cpu_work: done.cpu_work + self.cpu_expert_time(missing.tokens),
+                cpu_used: true,
+                ..done
+            };
+            let cpu = by_cpu.all(there) < by_copy.all(there);
+            if cpu {
                 self.event.missing[index].fate = Fate::Cpu;
-                (done.cpu_input, done.cpu_work) = (cpu_input, cpu_work);
-            } else {
-                done.gpu = if overlaps { by_copy } else { done.gpu };
-                done.copies = match (machine.single_buffer, direct) {
-                    (true, _) => by_copy,
-                    (false, true) => done.copies,
-                    (false, false) => arrives,
-                };
             }
+            done = if cpu { by_cpu } else { by_copy };
         }
+    }
+
+    /// What becomes of `done` where an expert that is in host memory at `in_host` is copied.
+    fn if_copied(&self, done: Done, in_host: SimDuration, is_read: bool, tokens: u64) -> Done {
+        let direct = is_read && self.reads_land_in_vram();
+        let arrives = if direct { in_host } else { done.copies.max(in_host) + self.copy_time() };
+        let launch = self.launch_cost(std::iter::once(tokens), 1);
+        let gpu = arrives.max(done.gpu) + launch.compute + launch.overhead;
+        let copies = match (self.plan.machine.single_buffer, direct) {
+            (true, _) => gpu,
+            (false, true) => done.copies,
+            (false, false) => arrives,
+        };
+        Done { gpu, copies, ..done }
     }
 
     /// Time of the NVMe read that an expert of this layer needs; `None` where host memory holds it.

@@ -7,7 +7,7 @@ use super::bench::{Sequence, small};
 pub(crate) const DIMENSIONS: (usize, u32, usize) = (3, 6, 2);
 
 /// Rows of one token: for each layer, as many different experts as the router chooses.
-fn rows(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Vec<u16>>> {
+pub(crate) fn rows(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Vec<u16>>> {
     let (layers, experts, top_k) = DIMENSIONS;
     let all: Vec<u16> = (0..u16::try_from(experts).unwrap()).collect();
     let distinct = prop::sample::subsequence(all, top_k).prop_shuffle();
