@@ -34,7 +34,8 @@ fn a_fetch_hides_behind_computation_as_far_as_that_lasts() {
     let bench = Bench::new((2, 4, 2), &decode_only(&[&[0, 1, 0, 2]]));
     let hiding = expert_ns() + LAUNCH_NS;
     let run = |copy: u64, overlap: &str| {
-        let settings = ["cache.start=\"filled\"", "cache.capacity=\"50 %\"", INFINITE, &copy_takes(copy), overlap];
+        let settings =
+            ["cache.start=\"filled\"", "cache.capacity=\"50 %\"", INFINITE, &copy_takes(copy), overlap];
         let summary = bench.run(&settings);
         assert_eq!((summary.decode.hits, summary.decode.misses), (3, 1));
         summary
@@ -49,7 +50,8 @@ fn a_fetch_hides_behind_computation_as_far_as_that_lasts() {
         assert_eq!((none.decode_time.wait_h2d_ns, none.span_ns), (copy, free.span_ns + copy));
     }
     // Nor where nothing is resident that could compute meanwhile.
-    let settings = [INFINITE, &copy_takes(hiding), WITHIN, "cache.start=\"empty\"", "cache.capacity=\"100 %\""];
+    let settings =
+        [INFINITE, &copy_takes(hiding), WITHIN, "cache.start=\"empty\"", "cache.capacity=\"100 %\""];
     let summary = bench.run(&settings);
     // In each layer the second copy runs beside the first expert, whose launch takes as long.
     assert_eq!(summary.decode_time.wait_h2d_ns, 2 * hiding);
@@ -84,7 +86,8 @@ fn experts_of_mixtral_through_one_buffer() {
         "vocab_size": 1000, "tie_word_embeddings": false}"#;
     let row: &[u16] = &[0, 1, 2, 3, 4, 5];
     let bench = Bench::with_config(config, (3, 8, 2), &decode_only(&[row; 4]));
-    let link_rate = ["engine.h2d_bandwidth=\"50 GB/s\"", "engine.h2d_latency=\"0 ns\"", "engine.overlap=\"none\""];
+    let link_rate =
+        ["engine.h2d_bandwidth=\"50 GB/s\"", "engine.h2d_latency=\"0 ns\"", "engine.overlap=\"none\""];
     let buffer = ["placement.single_buffer=true", "cache.start=\"empty\""];
     let summary = bench.run(&[&link_rate[..], &buffer].concat());
     // The same two experts in every token, and still every one is copied.
@@ -110,7 +113,12 @@ fn infinite_links_give_the_time_of_resident_experts() {
     let rows: Vec<&[u16]> = rows.iter().map(|row| &row[..]).collect();
     let bench = Bench::new((2, 6, 2), &decode_only(&rows));
     let resident = bench.run(&["placement.experts=\"vram\""]);
-    let fast = [INFINITE, "engine.h2d_latency=\"0 ns\"", "engine.nvme_bandwidth=\"9000000 TB/s\"", "engine.nvme_latency=\"0 ns\""];
+    let fast = [
+        INFINITE,
+        "engine.h2d_latency=\"0 ns\"",
+        "engine.nvme_bandwidth=\"9000000 TB/s\"",
+        "engine.nvme_latency=\"0 ns\"",
+    ];
     // Nothing stays, so that both experts of each layer are fetched and compute in one launch.
     let none = ["cache.capacity=\"1 B\"", "cache.start=\"empty\""];
     let dram = bench.run(&[&fast[..], &none, &["engine.overlap=\"none\""]].concat());
@@ -120,7 +128,8 @@ fn infinite_links_give_the_time_of_resident_experts() {
     assert!(!split(&dram));
     assert_eq!(dram.span_ns, resident.span_ns + copies);
     // From storage the first read of an event adds its nanosecond; the others run beside the copies.
-    let nvme = bench.run(&[&fast[..], &none, &["engine.overlap=\"none\"", "placement.experts=\"nvme\""]].concat());
+    let nvme =
+        bench.run(&[&fast[..], &none, &["engine.overlap=\"none\"", "placement.experts=\"nvme\""]].concat());
     assert_eq!(nvme.span_ns, dram.span_ns + events);
 }
 
@@ -135,8 +144,9 @@ const CPU: [&str; 6] = [
 const CPU_BYTES_PER_S: u64 = 40_000_000_000;
 
 fn six_layers() -> Bench {
-    let rows: Vec<Vec<u16>> =
-        (0..5_u16).map(|token| (0..12).map(|slot| 2 * (slot % 2) + (token + slot / 2) % 2).collect()).collect();
+    let rows: Vec<Vec<u16>> = (0..5_u16)
+        .map(|token| (0..12).map(|slot| 2 * (slot % 2) + (token + slot / 2) % 2).collect())
+        .collect();
     let rows: Vec<&[u16]> = rows.iter().map(Vec::as_slice).collect();
     Bench::new((6, 4, 2), &decode_only(&rows))
 }

@@ -169,7 +169,9 @@ fn a_prefetch_hides_behind_a_layer() {
 /// Twelve experts a layer, of which a token needs two that the last did not: wrong guesses keep the link busy.
 fn churn() -> Bench {
     let rows: Vec<Vec<u16>> = (0..12_u16)
-        .map(|token| (0..4_u16).flat_map(|layer| [(2 * token + layer) % 12, (2 * token + layer + 1) % 12]).collect())
+        .map(|token| {
+            (0..4_u16).flat_map(|layer| [(2 * token + layer) % 12, (2 * token + layer + 1) % 12]).collect()
+        })
         .collect();
     let rows: Vec<&[u16]> = rows.iter().map(Vec::as_slice).collect();
     Bench::new((4, 12, 2), &decode_only(&rows))
@@ -180,8 +182,10 @@ fn churn() -> Bench {
 fn a_bad_guess_costs_more_than_none() {
     let bench = churn();
     let settings = ["cache.capacity=\"20 %\"", "cache.start=\"empty\"", ACROSS];
-    let wrong = ["prefetch.predictor=\"gate-lookahead\"", "prefetch.recall=[\"0.0001 %\"]", "prefetch.experts=2"];
-    let right = ["prefetch.predictor=\"gate-lookahead\"", "prefetch.recall=[\"100 %\"]", "prefetch.experts=2"];
+    let wrong =
+        ["prefetch.predictor=\"gate-lookahead\"", "prefetch.recall=[\"0.0001 %\"]", "prefetch.experts=2"];
+    let right =
+        ["prefetch.predictor=\"gate-lookahead\"", "prefetch.recall=[\"100 %\"]", "prefetch.experts=2"];
     let run = |more: &[&str]| bench.run(&[&settings[..], more].concat());
     let (none, bad, good) = (run(&[]), run(&wrong), run(&right));
     assert!(bad.span_ns > none.span_ns, "{} against {}", bad.span_ns, none.span_ns);
@@ -193,6 +197,7 @@ fn a_bad_guess_costs_more_than_none() {
     let chunks = run(&[&wrong[..], &["engine.copy_chunk=\"200 KB\""]].concat());
     assert!(none.span_ns < chunks.span_ns && chunks.span_ns < bad.span_ns);
     // Where a layer waits for all copies that were begun in it, wrong ones cost their whole time.
-    let within = |more: &[&str]| bench.run(&[&settings[..2], &["engine.overlap=\"within-layer\""], more].concat());
+    let within =
+        |more: &[&str]| bench.run(&[&settings[..2], &["engine.overlap=\"within-layer\""], more].concat());
     assert!(within(&wrong).span_ns > bad.span_ns.max(within(&[]).span_ns));
 }

@@ -68,8 +68,7 @@ impl Run<'_> {
     /// Experts that are fetched when every lookup misses.
     fn fetches(&self) -> u128 {
         let header = self.workload.plan.trace.header();
-        let asked =
-            |rows: u64| (u128::from(rows) * u128::from(header.top_k)).min(u128::from(header.experts));
+        let asked = |rows: u64| (u128::from(rows) * u128::from(header.top_k)).min(u128::from(header.experts));
         let per_layer: u128 = self.workload.plan.passes.iter().map(|pass| asked(pass.rows)).sum();
         per_layer * header.layers() as u128
     }

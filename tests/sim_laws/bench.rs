@@ -219,5 +219,9 @@ fn check_fates(summary: &Summary) {
     let named =
         prefetch.issued + prefetch.already_resident + prefetch.already_held + prefetch.dropped_for_budget;
     assert_eq!(prefetch.predicted, named);
-    assert_eq!(prefetch.issued, prefetch.used + prefetch.cancelled + prefetch.wasted, "nothing is held at the end");
+    assert_eq!(
+        prefetch.issued,
+        prefetch.used + prefetch.cancelled + prefetch.wasted,
+        "nothing is held at the end"
+    );
 }

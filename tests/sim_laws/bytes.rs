@@ -60,12 +60,13 @@ fn leaving_the_cpu(plan: &Plan) -> u64 {
 pub(super) fn check(plan: &Plan, summary: &Summary) {
     let links = [("h2d", plan.machine.h2d.is_some()), ("d2h", plan.machine.d2h.is_some())];
     let devices = [("nvme", plan.machine.nvme.is_some()), ("cpu", plan.machine.cpu.is_some())];
-    for (name, expected) in links.into_iter().chain(devices).chain([("dram", plan.machine.dram_bus.is_some())]) {
+    for (name, expected) in
+        links.into_iter().chain(devices).chain([("dram", plan.machine.dram_bus.is_some())])
+    {
         assert_eq!(link(summary, name).is_some(), expected, "{name}");
     }
     let costs = plan.costs.experts();
-    let sizes: Vec<u64> =
-        (0..plan.cache.shape.layers).map(|layer| costs.bytes(layer).get()).collect();
+    let sizes: Vec<u64> = (0..plan.cache.shape.layers).map(|layer| costs.bytes(layer).get()).collect();
     let plain = plan.prefetch.is_none() && plan.machine.cpu.is_none();
     if plain && both(summary, |counts| counts.fetched) == both(summary, |counts| counts.misses) {
         let expected = both(summary, |counts| counts.miss_bytes);
@@ -116,9 +117,15 @@ fn check_alike(plan: &Plan, summary: &Summary, size: u64) {
     if lands {
         let into_vram = h2d + nvme - back;
         assert!(into_vram >= fetched * size, "{into_vram} of {fetched} experts");
-        assert!(into_vram <= (fetched + on_cpu) * size + slack, "{into_vram} of {fetched} and {on_cpu} experts");
+        assert!(
+            into_vram <= (fetched + on_cpu) * size + slack,
+            "{into_vram} of {fetched} and {on_cpu} experts"
+        );
     } else if plan.machine.nvme.is_some() {
-        assert!(h2d >= fetched * size + back && h2d <= fetched * size + back + slack, "{h2d} of {fetched} experts");
+        assert!(
+            h2d >= fetched * size + back && h2d <= fetched * size + back + slack,
+            "{h2d} of {fetched} experts"
+        );
     } else {
         let expected = fetched * size + back + prefetch.wasted_bytes;
         assert!(h2d <= expected && h2d + running >= expected, "{h2d} of {expected} bytes");

@@ -129,14 +129,18 @@ fn homes() -> BoxedStrategy<Vec<String>> {
         seldom(&["hardware.gpu=\"m2-ultra\""]),
         prop_oneof![
             2 => Just(Vec::new()),
-            1 => room("placement.dram_cache", 1..19),
+            1 => together(vec![
+                room("placement.dram_cache", 1..19),
+                seldom(&["placement.dram_policy=\"static\"", "placement.dram_policy=\"lfu\""]),
+            ]),
             1 => one_of(&["placement.page_cache=true"]),
             1 => one_of(&["placement.warm_experts=1", "placement.warm_experts=2"]),
         ]
         .boxed(),
     ]);
     let vram = one_of(&["placement.experts=\"vram\""]);
-    prop_oneof![4 => one_of(&["placement.experts=\"dram\""]), 4 => nvme, 1 => vram, 1 => Just(Vec::new())].boxed()
+    prop_oneof![4 => one_of(&["placement.experts=\"dram\""]), 4 => nvme, 1 => vram, 1 => Just(Vec::new())]
+        .boxed()
 }
 
 /// What a miss leads to.
