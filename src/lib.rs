@@ -15,7 +15,7 @@
 //! 4. [`metrics`]: integer counters and quantiles. A [`metrics::Row`] is all that a report ever sees.
 //! 5. [`report`]: rows to bytes: tables, JSON, pictures.
 //!
-//! [`sweep`] runs steps 2 to 4 for many points at once, and [`cli`] connects the command line to all of them.
+//! [`sweep`] runs steps 2 to 4 for many points at once, [`validate`] holds them against measurements, and [`cli`] connects the command line to all of them.
 //!
 //! ```
 //! use std::path::Path;
@@ -77,3 +77,4 @@ pub mod sim;
 pub mod sweep;
 pub mod trace;
 pub mod units;
+pub mod validate;

@@ -70,6 +70,7 @@ fn whole(costs: &PassCosts, layers: usize, pass: &Pass) -> StretchCost {
         sum.compute += one.compute;
         sum.overhead += one.overhead;
         sum.bytes += one.bytes;
+        sum.flops += one.flops;
     }
     sum
 }

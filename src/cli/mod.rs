@@ -1,11 +1,13 @@
 //! The command line: clap structs and one short file per command. No logic lives here; a command loads, calls the
 //! library, and writes what it returns.
 //!
-//! Results go to stdout and files, everything else to stderr. Exit codes: 0 for success, 2 for anything the user can
-//! mend, 130 for a sweep that was interrupted. A broken pipe is not an error.
+//! Results go to stdout and files, everything else to stderr. Exit codes: 0 for success, 1 for a validation that leaves
+//! its band, 2 for anything the user can mend, 130 for a sweep that was interrupted. A broken pipe is not an error.
 
+mod calibrate;
 mod catalog;
 mod console;
+mod explain;
 mod model;
 mod plan;
 mod policies;
@@ -13,6 +15,7 @@ mod run;
 mod scenario;
 mod sweep;
 mod trace;
+mod validate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,7 +24,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::cache::Registry;
 use crate::catalogue::view::Table;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 
 /// Latency and memory of mixture-of-experts serving, for every deployment configuration, before you buy.
 #[derive(Debug, Parser)]
@@ -35,10 +38,16 @@ struct Cli {
 enum Command {
     /// Simulate one configuration and say where its time goes.
     Run(run::RunArgs),
+    /// Say what holds one configuration back: run it again with each resource doubled.
+    Explain(explain::ExplainArgs),
     /// Simulate every point of a scenario, write tables and pictures.
     Sweep(sweep::SweepArgs),
     /// Show what a scenario resolves to: every setting with its origin, and the memory it needs.
     Plan(plan::PlanArgs),
+    /// Hold predictions against published measurements.
+    Validate(validate::ValidateArgs),
+    /// Fit parameters to measurements, for example of your own machine.
+    Calibrate(calibrate::CalibrateArgs),
     /// Read, describe and convert routing traces.
     #[command(subcommand)]
     Trace(trace::TraceCommand),
@@ -66,6 +75,8 @@ struct ScenarioArgs {
 /// How a command ended, when it did not fail.
 enum Ended {
     Well,
+    /// Predictions are further from measurements than they may be.
+    OutOfBand,
     Interrupted,
 }
 
@@ -75,8 +86,11 @@ pub fn main(registry: Registry) -> ExitCode {
     let cli = Cli::parse();
     let ended = match &cli.command {
         Command::Run(args) => run::run(args, registry),
+        Command::Explain(args) => explain::run(args, registry),
         Command::Sweep(args) => sweep::run(args, registry),
         Command::Plan(args) => plan::run(args, registry),
+        Command::Validate(args) => validate::run(args, registry),
+        Command::Calibrate(args) => calibrate::run(args, registry),
         Command::Trace(command) => trace::run(command),
         Command::Catalog(args) => catalog::run(args),
         Command::Model(args) => model::run(args),
@@ -85,12 +99,22 @@ pub fn main(registry: Registry) -> ExitCode {
     };
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::OutOfBand) => ExitCode::from(1),
         Ok(Ended::Interrupted) => ExitCode::from(130),
         Err(error) => {
             console::error(&error);
             ExitCode::from(2)
         }
     }
+}
+
+/// Runs a command on so many threads, one per core where none are given.
+fn in_threads(threads: Option<usize>, work: impl FnOnce() -> Result<Ended> + Send) -> Result<Ended> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
+    let pool = pool.map_err(|cause| {
+        Error::at(Place::option("--threads"), format!("cannot start the threads: {cause}"))
+    })?;
+    pool.install(work)
 }
 
 /// Text to stdout.

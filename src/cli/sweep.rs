@@ -36,11 +36,7 @@ pub(super) struct SweepArgs {
 }
 
 pub(super) fn run(args: &SweepArgs, registry: Registry) -> Result<Ended> {
-    let pool =
-        rayon::ThreadPoolBuilder::new().num_threads(args.threads.unwrap_or(0)).build().map_err(|cause| {
-            Error::at(Place::option("--threads"), format!("cannot start the threads: {cause}"))
-        })?;
-    pool.install(|| sweep(args, registry))
+    super::in_threads(args.threads, || sweep(args, registry))
 }
 
 fn sweep(args: &SweepArgs, registry: Registry) -> Result<Ended> {

@@ -4,13 +4,18 @@
 //! the wall clock. Rows are serialised to the sweep's journal, from which `--resume` reads finished points back.
 
 mod counts;
+mod explanation;
 mod prefetch;
 mod quantile;
 mod row;
 mod summary;
+pub mod timeline;
+mod validation;
 
 pub use counts::{AccessCounts, LinkUse, TimeShares};
+pub use explanation::{Explanation, Relief, Relieved};
 pub use prefetch::PrefetchCounts;
 pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};
 pub use summary::{SequenceSummary, Summary};
+pub use validation::{FittedParameter, Held, SeriesErrors, Statistic, ValidationRow, ValidationSeries};

@@ -27,10 +27,10 @@ pub struct SequenceSummary {
 }
 
 impl SequenceSummary {
-    /// Mean time per output token of this sequence, rounded to the nearest nanosecond; `None` without decode. Where several
-    /// sequences are decoded together, each waits the whole pass for its token.
+    /// Mean time per output token of this sequence, rounded to the nearest nanosecond; `None` without decode. Each pass
+    /// gives every sequence in it one token.
     pub fn tpot_ns(&self) -> Option<u64> {
-        (self.decode_passes > 0).then(|| (self.decode_ns + self.decode_passes / 2) / self.decode_passes)
+        (self.decode_ns + self.decode_passes / 2).checked_div(self.decode_passes)
     }
 }
 
@@ -70,5 +70,15 @@ impl Summary {
     pub fn decode_tokens_per_s(&self) -> Option<f64> {
         let ns = self.decode_time.total_ns();
         (ns > 0).then(|| self.decode.tokens as f64 / (ns as f64 / 1e9))
+    }
+
+    /// The books of a device or link; `None` where the configuration does not have it.
+    pub fn link(&self, name: &str) -> Option<&LinkUse> {
+        self.links.iter().find(|link| link.name == name)
+    }
+
+    /// Tokens of prompts and output together.
+    pub fn tokens(&self) -> u64 {
+        self.prefill.tokens + self.decode.tokens
     }
 }

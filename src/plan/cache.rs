@@ -1,11 +1,11 @@
 //! The expert cache: its policy, its capacity, and what it starts with.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
 use super::memory::Booked;
 use super::model::ModelPlan;
 use super::placement::Placement;
+use super::profile::{hottest, profile};
 use super::resolve::Resolver;
 use super::types::{LayerHome, SharedRoom, kv_bytes};
 use super::workload::Workload;
@@ -13,7 +13,9 @@ use super::{CachePlan, Inputs};
 use crate::cache::{CacheShape, Grouping, PolicyRow, Scope};
 use crate::error::Error;
 use crate::memory::{Ledger, Tier};
-use crate::scenario::{Between, CacheCapacity, CacheScope, CacheStart, ExpertHome, PinnedExpert};
+use crate::scenario::{
+    Between, CacheCapacity, CacheScope, CacheSection, CacheStart, ExpertHome, PinnedExpert,
+};
 use crate::units::Bytes;
 
 /// The cache with what the labels need of it.
@@ -55,7 +57,6 @@ pub(super) fn resolve(
 ) -> Option<Cache> {
     let section = &resolver.scenario().cache;
     let resident = booked.home == ExpertHome::Vram;
-    let slots = section.slots_per_layer;
     let total = placement.gpu_experts(model);
     let layers = u32::try_from(model.experts.len()).unwrap_or(u32::MAX);
     let capacity = if resident {
@@ -72,24 +73,8 @@ pub(super) fn resolve(
         capacity,
     );
     let shared_with_kv = shared_with_kv(resolver, model, placement, workload, capacity);
-    let (scope, scope_name) = match (slots, section.scope) {
-        _ if resident => (Scope::Global, "global"),
-        (Some(_), _) => (Scope::PerLayer, "slots"),
-        (None, Some(CacheScope::PerLayer)) => (Scope::PerLayer, "per-layer"),
-        (None, Some(CacheScope::Global) | None) => (Scope::Global, "global"),
-    };
-    let cached = cached_sizes(model, placement);
-    let pool_capacity: Vec<u64> = match (slots, scope) {
-        (_, Scope::Global) => vec![capacity.get()],
-        (Some(slots), Scope::PerLayer) => {
-            cached.iter().map(|expert| expert.get() * slots_of(slots, model)).collect()
-        }
-        (None, Scope::PerLayer) => {
-            // In proportion to the experts' size, so that room for all experts is room for each layer's.
-            let one_each: u64 = cached.iter().map(|expert| expert.get()).sum();
-            cached.iter().map(|expert| capacity.fraction(expert.get(), one_each.max(1)).get()).collect()
-        }
-    };
+    let (scope, scope_name) = scope(section, resident);
+    let pool_capacity = pools(section.slots_per_layer, scope, model, placement, capacity);
     let (profile, in_sample) = profile(resolver, inputs, model, workload, &policy)?;
     let mut pinned = pins(resolver, model);
     pinned.extend(hottest(resolver, model, placement, &profile));
@@ -120,11 +105,7 @@ pub(super) fn resolve(
             start_filled,
             clear_between: resolver.scenario().workload.between == Some(Between::Clear),
             profile,
-            elsewhere: (0_u32..)
-                .zip(&placement.homes)
-                .filter(|(_, home)| **home != LayerHome::Gpu)
-                .map(|(layer, _)| layer)
-                .collect(),
+            elsewhere: placement.layers_on_cpu(),
             hit_rate_ppm: section.hit_rate.map(|rate| {
                 resolver.given("cache.hit_rate", rate.0);
                 rate.0.ppm()
@@ -136,6 +117,37 @@ pub(super) fn resolve(
         replay_name,
         problems,
     })
+}
+
+fn scope(section: &CacheSection, resident: bool) -> (Scope, &'static str) {
+    match (section.slots_per_layer, section.scope) {
+        _ if resident => (Scope::Global, "global"),
+        (Some(_), _) => (Scope::PerLayer, "slots"),
+        (None, Some(CacheScope::PerLayer)) => (Scope::PerLayer, "per-layer"),
+        (None, Some(CacheScope::Global) | None) => (Scope::Global, "global"),
+    }
+}
+
+/// Capacity of each pool.
+fn pools(
+    slots: Option<NonZeroU32>,
+    scope: Scope,
+    model: &ModelPlan,
+    placement: &Placement,
+    capacity: Bytes,
+) -> Vec<u64> {
+    let cached = cached_sizes(model, placement);
+    match (slots, scope) {
+        (_, Scope::Global) => vec![capacity.get()],
+        (Some(slots), Scope::PerLayer) => {
+            cached.iter().map(|expert| expert.get() * slots_of(slots, model)).collect()
+        }
+        (None, Scope::PerLayer) => {
+            // In proportion to the experts' size, so that room for all experts is room for each layer's.
+            let one_each: u64 = cached.iter().map(|expert| expert.get()).sum();
+            cached.iter().map(|expert| capacity.fraction(expert.get(), one_each.max(1)).get()).collect()
+        }
+    }
 }
 
 /// Bytes of one expert of each layer as the cache sees it: none of a layer whose experts never lie there.
@@ -170,40 +182,8 @@ fn shared_with_kv(
         });
     }
     let layers = model.spec.layers[placement.cpu_layers..].to_vec();
-    let bytes = capacity + kv_bytes(&layers, workload.context, model.kv).times(workload.batch);
-    Some(SharedRoom { bytes, layers, kv: model.kv })
-}
-
-/// The hottest experts of each layer that the GPU computes, by the profile.
-fn hottest(
-    resolver: &mut Resolver<'_>,
-    model: &ModelPlan,
-    placement: &Placement,
-    profile: &[u64],
-) -> Vec<u32> {
-    let Some(count) = resolver.scenario().placement.hot_experts else { return Vec::new() };
-    resolver.given("placement.hot_experts", count);
-    ranked(model, placement, profile, 0, count.get())
-}
-
-/// Of each layer that the GPU computes, `count` experts from the `skipped`-th hottest on; the lower number first among
-/// equals.
-pub(super) fn ranked(
-    model: &ModelPlan,
-    placement: &Placement,
-    profile: &[u64],
-    skipped: u32,
-    count: u32,
-) -> Vec<u32> {
-    let experts = model.spec.experts();
-    let of_gpu = (0_u32..).zip(&placement.homes).filter(|(_, home)| **home == LayerHome::Gpu);
-    let of_layer = |(layer, _): (u32, &LayerHome)| {
-        let mut objects: Vec<u32> = (layer * experts..(layer + 1) * experts).collect();
-        let asked = |object: &u32| profile.get(*object as usize).copied().unwrap_or(0);
-        objects.sort_by_key(|object| (std::cmp::Reverse(asked(object)), *object));
-        objects.into_iter().skip(skipped as usize).take(count as usize)
-    };
-    of_gpu.flat_map(of_layer).collect()
+    let kv = kv_bytes(&layers, workload.context, model.kv, workload.batch);
+    Some(SharedRoom { bytes: Bytes::new(capacity.get().saturating_add(kv.get())), layers, kv: model.kv })
 }
 
 /// VRAM for routed experts: what was asked for, but never more than all of them take.
@@ -291,48 +271,4 @@ fn start(resolver: &mut Resolver<'_>, capacity: Bytes, total: Bytes) -> bool {
             false
         }
     }
-}
-
-/// The profile, and whether it was taken from the very trace that it is judged on.
-pub(super) fn profile(
-    resolver: &mut Resolver<'_>,
-    inputs: &Inputs,
-    model: &ModelPlan,
-    workload: &Workload,
-    policy: &PolicyRow,
-) -> Option<(Arc<Vec<u64>>, bool)> {
-    // A dense model has nothing to count.
-    let placement = &resolver.scenario().placement;
-    let ranks = placement.hot_experts.is_some() || placement.warm_experts.is_some();
-    let host = placement.dram_policy.as_deref().and_then(|name| inputs.registry().find(name));
-    let host = host.is_some_and(|row| row.needs.profile);
-    if !(policy.needs.profile || ranks || host) || model.experts.is_empty() {
-        return Some((Arc::default(), false));
-    }
-    let (path, in_sample) = match &resolver.scenario().cache.profile {
-        Some(path) => {
-            resolver.given("cache.profile", path.display());
-            (path, *path == workload.path)
-        }
-        None => {
-            resolver.note(
-                "cache.profile",
-                &workload.name,
-                "default: the trace itself, so what it decides counts as an oracle",
-            );
-            (&workload.path, true)
-        }
-    };
-    let shape = |trace: &crate::trace::Trace| (trace.header().layers(), trace.header().experts);
-    let found = inputs.trace(path).and_then(|trace| {
-        if shape(&trace) == shape(&workload.plan.trace) {
-            return inputs.profile(path);
-        }
-        let text = |(layers, experts)| format!("{layers} MoE layers of {experts} experts");
-        let (found, wanted) = (text(shape(&trace)), text(shape(&workload.plan.trace)));
-        let error = Error::new(format!("{} holds {found}", path.display()));
-        Err(error.expected(format!("{wanted} as {} does", workload.name)))
-    });
-    let found = found.map_err(|error| resolver.refuse_file("cache.profile", error));
-    found.map(|profile| (profile, in_sample)).ok()
 }

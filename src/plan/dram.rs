@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::cache::ranked;
 use super::machine::MachinePlan;
 use super::memory::Booked;
 use super::model::ModelPlan;
 use super::placement::Placement;
+use super::profile::ranked;
 use super::resolve::Resolver;
 use super::{CachePlan, Inputs};
-use crate::cache::{CacheShape, Grouping, Scope};
+use crate::cache::{CacheShape, Grouping, PolicyRow, Scope};
 use crate::error::Error;
 use crate::memory::Tier;
 use crate::scenario::{CacheCapacity, ExpertHome};
@@ -32,13 +32,7 @@ pub(super) fn resolve(
         return None;
     }
     if booked.home != ExpertHome::Nvme {
-        let key = ["placement.page_cache", "placement.dram_cache", "placement.warm_experts"];
-        let written = [paged, section.dram_cache.is_some(), warm > 0];
-        let key = key.into_iter().zip(written).find(|(_, written)| *written).map_or(key[0], |(key, _)| key);
-        resolver.refuse(key, |place| {
-            Error::at(place, format!("{key}: found where experts live in {}", booked.home.spelling()))
-                .expected("placement.experts = \"nvme\"")
-        });
+        refuse(resolver, booked.home);
         return None;
     }
     let host = if machine.gpu.unified { Tier::Vram } else { Tier::Dram };
@@ -51,12 +45,11 @@ pub(super) fn resolve(
     if warm > 0 {
         resolver.given("placement.warm_experts", warm);
     }
-    let free = booked.ledger.free(host);
     let capacity = match section.dram_cache {
-        _ if paged => free,
+        _ if paged => booked.ledger.free(host),
         Some(CacheCapacity::Size(size)) => size,
         Some(CacheCapacity::Share(share)) => share.of(total),
-        Some(CacheCapacity::Rest) => free,
+        Some(CacheCapacity::Rest) => booked.ledger.free(host),
         None => pinned_bytes,
     };
     let capacity = capacity.min(total);
@@ -71,21 +64,7 @@ pub(super) fn resolve(
         ));
     }
     booked.ledger.add(host, if paged { "page cache" } else { "host expert cache" }, capacity);
-    let name = section.dram_policy.as_deref().filter(|_| !paged).unwrap_or("lru");
-    let policy = inputs.registry().find(name).filter(|row| !row.needs.future).cloned();
-    let Some(policy) = policy else {
-        resolver.refuse("placement.dram_policy", |place| {
-            let known = inputs.registry().rows().iter().filter(|row| !row.needs.future);
-            Error::at(place, format!("unknown policy of host memory {name:?}"))
-                .nearest(name, known.map(|row| row.name.as_str()))
-        });
-        return None;
-    };
-    resolver.note(
-        "placement.dram_policy",
-        name,
-        if paged { "the page cache's" } else { "as written, or default" },
-    );
+    let policy = policy(resolver, inputs, paged)?;
     Some(CachePlan {
         shape: CacheShape {
             scope: Scope::Global,
@@ -103,4 +82,38 @@ pub(super) fn resolve(
         hit_rate_ppm: None,
         shared_with_kv: None,
     })
+}
+
+fn policy(resolver: &mut Resolver<'_>, inputs: &Inputs, paged: bool) -> Option<PolicyRow> {
+    let section = &resolver.scenario().placement;
+    let name = section.dram_policy.as_deref().filter(|_| !paged).unwrap_or("lru");
+    let policy = inputs.registry().find(name).filter(|row| !row.needs.future).cloned();
+    if policy.is_none() {
+        resolver.refuse("placement.dram_policy", |place| {
+            let known = inputs.registry().rows().iter().filter(|row| !row.needs.future);
+            Error::at(place, format!("unknown policy of host memory {name:?}"))
+                .nearest(name, known.map(|row| row.name.as_str()))
+        });
+        return None;
+    }
+    resolver.note(
+        "placement.dram_policy",
+        name,
+        if paged { "the page cache's" } else { "as written, or default" },
+    );
+    policy
+}
+
+/// Refuses a cache over NVMe where nothing lives there, at the first key that asks for it.
+fn refuse(resolver: &mut Resolver<'_>, home: ExpertHome) {
+    let section = &resolver.scenario().placement;
+    let key = match (section.page_cache, &section.dram_cache) {
+        (Some(true), _) => "placement.page_cache",
+        (_, Some(_)) => "placement.dram_cache",
+        _ => "placement.warm_experts",
+    };
+    resolver.refuse(key, |place| {
+        Error::at(place, format!("{key}: found where experts live in {}", home.spelling()))
+            .expected("placement.experts = \"nvme\"")
+    });
 }

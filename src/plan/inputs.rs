@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::model::ModelSpec;
 use crate::model::gguf::{self, GgufModel};
 use crate::prefetch::{PredictorRegistry, Profile};
+use crate::trace::synthetic::{self, SyntheticSpec};
 use crate::trace::{self, Pass, PassOptions, Trace, passes};
 
 /// A value that is made at most once, whoever asks first.
@@ -137,6 +138,14 @@ impl Inputs {
             Ok((Arc::new(batched.trace), Arc::new(batched.passes)))
         })?;
         Ok((Arc::clone(&both.0), Arc::clone(&both.1)))
+    }
+
+    /// The trace of a synthetic router; `name` tells it from all others.
+    ///
+    /// # Errors
+    /// As [`synthetic::generate`].
+    pub fn generated(&self, name: &str, spec: &SyntheticSpec) -> Result<Arc<Trace>> {
+        self.traces.get(PathBuf::from(name), || synthetic::generate(spec))
     }
 
     /// The order of passes over a trace.

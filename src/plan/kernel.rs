@@ -5,7 +5,6 @@ use super::machine::MachinePlan;
 use super::model::ModelPlan;
 use super::resolve::Resolver;
 use crate::catalogue::{EngineProfile, Kernel};
-use crate::model::{Dtype, LayerSpec};
 use crate::serving::{GpuRates, MoeKernel, activation_bytes};
 use crate::units::{Bytes, SimDuration};
 
@@ -23,15 +22,16 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, model: &ModelPlan, machine: &
     if !is_grouped(machine.engine) {
         return MoeKernel::plain(machine.rates);
     }
-    let stored = model.experts.iter().max().copied().unwrap_or(Bytes::ZERO);
-    let rows = ["bf16", "fp8", "mxfp4"].into_iter().filter(|name| is_stored_as(layer, stored, name));
-    let Some(row) = rows.filter_map(|name| Kernel::on(machine.gpu, name)).next() else {
-        let why = "assumed: efficiencies of the engine, tiles of up to 128 tokens, 28 us a launch";
-        resolver.note("expert kernel", "not measured on this GPU in this type", why);
+    // Efficiencies that the scenario gives hold for the experts, too.
+    let engine = &resolver.scenario().engine;
+    let given = engine.gpu_memory_efficiency.is_some() || engine.gpu_compute_efficiency.is_some();
+    let row = model.expert_dtype.and_then(|dtype| Kernel::on(machine.gpu, measured_as(dtype.name)));
+    let Some(row) = row.filter(|_| !given) else {
+        let why = "assumed: the rates of the GPU, tiles of up to 128 tokens, 28 us a launch";
+        resolver.note("expert kernel", "none of the catalogue", why);
         return MoeKernel::grouped(machine.rates, TILE_DEFAULT, Bytes::ZERO, FIXED_DEFAULT);
     };
-    let why = format!("catalogue; median error {}", row.median_error.value);
-    resolver.note("expert kernel", &row.id, why);
+    resolver.note("expert kernel", &row.id, format!("catalogue, median error {}", row.median_error.value));
     let rates = GpuRates { compute: row.compute(machine.gpu), memory: row.memory(machine.gpu) };
     let activations = layer.moe().map_or(Bytes::ZERO, |moe| {
         activation_bytes(layer.hidden, moe.expert_inter, moe.gated, row.input_bytes())
@@ -43,11 +43,7 @@ fn is_grouped(engine: &EngineProfile) -> bool {
     GROUPED.contains(&engine.id.as_str())
 }
 
-/// Whether an expert of this layer takes as many bytes as in this storage type, its biases aside: to one percent. Types of
-/// 16 bits are alike.
-fn is_stored_as(layer: &LayerSpec, stored: Bytes, name: &str) -> bool {
-    Dtype::by_name(name).is_some_and(|dtype| {
-        let expected = dtype.bytes_for(layer.expert_params()).get();
-        expected.abs_diff(stored.get()) <= expected / 100
-    })
+/// The storage type that kernels were measured with; the 16-bit types are alike.
+fn measured_as(name: &str) -> &str {
+    if name == "f16" { "bf16" } else { name }
 }

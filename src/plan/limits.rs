@@ -110,7 +110,7 @@ impl Run<'_> {
             // A chunk has a latency of its own.
             let chunks = link.chunk.map_or(1, |chunk| expert.get().div_ceil(chunk.get().max(1)));
             let crossings = 2 * self.passes() * self.layers();
-            let state = activation_bytes(u64::from(self.model.spec.hidden));
+            let state = activation_bytes(self.model.spec.hidden);
             let bytes = transfers * ns(link.curve.peak.time_for(expert));
             let states = 2 * self.layers() * self.rows() * ns(link.curve.peak.time_for(state));
             parts.push((rate, bytes + states));

@@ -54,6 +54,10 @@ fn link_rate(resolver: &mut Resolver<'_>, gpu: &Gpu, cpu: Option<&Cpu>, engine: 
             resolver.given("engine.copies", copies.spelling());
             copies == scenario::Copies::Pinned
         }
+        None if resolver.scenario().placement.page_cache == Some(true) => {
+            resolver.note("engine.copies", CopyKind::Pageable, "the page cache is not page-locked");
+            false
+        }
         None => {
             resolver.note("engine.copies", engine.copies.value, format!("engine {}", engine.id));
             engine.copies.value == CopyKind::Pinned

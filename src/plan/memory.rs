@@ -38,7 +38,7 @@ pub(super) fn book(
         ledger.add(Tier::Vram, &part.replace('_', " "), bytes);
     }
     let on_cpu: Bytes = model.layers.iter().take(cpu_layers).map(ComponentBytes::total).sum();
-    let kv = |layers: &[LayerSpec]| kv_bytes(layers, workload.context, model.kv).times(workload.batch);
+    let kv = |layers: &[LayerSpec]| kv_bytes(layers, workload.context, model.kv, workload.batch);
     let (kv_cpu, kv_gpu) = model.spec.layers.split_at(cpu_layers);
     ledger.add(host, "layers on the CPU", on_cpu);
     ledger.add(host, "kv cache on the CPU", kv(kv_cpu));

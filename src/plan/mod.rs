@@ -18,7 +18,10 @@ mod memory;
 mod model;
 mod placement;
 mod prefetch;
+mod profile;
+mod relief;
 mod resolve;
+mod router;
 mod spill;
 mod types;
 mod workload;
@@ -59,13 +62,9 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let predictor = prefetch::predictor(&mut resolver, inputs);
     let workload = workload::resolve(&mut resolver, inputs, &policy, trace)?;
     let mut booked = memory::book(&mut resolver, &model, &machine, &workload, &placement);
-    let prefetch = predictor.filter(|_| booked.home != ExpertHome::Vram).and_then(|row| {
-        let settings = (row, machine.overlap);
-        prefetch::resolve(&mut resolver, inputs, &model, &workload, settings, &mut booked.problems)
+    let prefetch = predictor.map(|row| (row, machine.overlap)).and_then(|settings| {
+        prefetch::resolve(&mut resolver, inputs, &model, &workload, settings, &mut booked)
     });
-    if let Some(prefetch) = &prefetch {
-        booked.ledger.add(Tier::Vram, "prefetch buffer", prefetch.budget);
-    }
     let cache = cache::resolve(&mut resolver, inputs, &model, &workload, policy, &placement, &mut booked);
     let dram = cache.as_ref().and_then(|cache| {
         dram::resolve(&mut resolver, inputs, (&model, &placement), &machine, &cache.plan, &mut booked)
@@ -93,15 +92,8 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     }
     let cache = cache.ok_or_else(|| Error::new("the cache could not be planned"))?;
     let top_k = workload.plan.trace.header().top_k;
-    let costs = PassCosts::new(
-        &model.spec,
-        model.sizes(),
-        model.kv,
-        rates.unwrap_or(machine.rates),
-        machine.overheads,
-        kernel,
-        top_k,
-    );
+    let (rates_now, overheads) = (rates.unwrap_or(machine.rates), machine.overheads);
+    let costs = PassCosts::new(&model.spec, model.sizes(), model.kv, rates_now, overheads, kernel, top_k);
     let short = Tier::ALL.into_iter().filter(|tier| rates.is_none() || *tier != Tier::Vram);
     booked.problems.extend(short.filter_map(|tier| booked.ledger.shortfall(tier)));
     booked.problems.extend(cache.problems.iter().cloned());
@@ -111,7 +103,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
         problems: booked.problems,
         machine: assemble(&machine, &placement, booked.home, cpu_rates),
         placement: PlacementPlan {
-            activation_bytes: links::activation_bytes(u64::from(model.spec.hidden)),
+            activation_bytes: links::activation_bytes(model.spec.hidden),
             homes: placement.homes,
             miss: placement.miss,
             offload_tokens: offload,
@@ -142,6 +134,7 @@ fn assemble(
         nvme,
         cpu,
         dram_bus: links::bus(machine.dram, [copies, back], nvme, reached),
+        dram: machine.dram,
         overlap: if placement.single_buffer { Overlap::None } else { machine.overlap },
         single_buffer: placement.single_buffer,
     }

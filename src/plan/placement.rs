@@ -40,6 +40,12 @@ impl Placement {
         self.experts(model, |home| home != LayerHome::Gpu)
     }
 
+    /// MoE layers whose experts never come to GPU memory to stay.
+    pub(super) fn layers_on_cpu(&self) -> Vec<u32> {
+        let on_cpu = (0_u32..).zip(&self.homes).filter(|(_, home)| **home != LayerHome::Gpu);
+        on_cpu.map(|(layer, _)| layer).collect()
+    }
+
     /// Whether the CPU computes anything.
     pub(super) fn uses_cpu(&self) -> bool {
         self.cpu_layers > 0

@@ -1,13 +1,15 @@
 //! Prefetching: who guesses, how far ahead, and how much GPU memory that takes.
 
 use super::Inputs;
+use super::memory::Booked;
 use super::model::ModelPlan;
 use super::resolve::Resolver;
 use super::types::{Overlap, PrefetchPlan};
 use super::workload::Workload;
 use crate::error::Error;
+use crate::memory::Tier;
 use crate::prefetch::PredictorRow;
-use crate::scenario::Percent;
+use crate::scenario::{ExpertHome, Percent};
 use crate::units::{Bytes, SimDuration};
 
 /// Layers ahead where the scenario does not say.
@@ -37,7 +39,7 @@ pub(super) fn resolve(
     model: &ModelPlan,
     workload: &Workload,
     (row, overlap): (PredictorRow, Overlap),
-    problems: &mut Vec<String>,
+    booked: &mut Booked,
 ) -> Option<PrefetchPlan> {
     let section = &resolver.scenario().prefetch;
     let depth = resolver.or_default("prefetch.depth", section.depth, DEPTH_DEFAULT, "default");
@@ -49,11 +51,11 @@ pub(super) fn resolve(
         });
         return None;
     }
-    if row.name == "none" || depth == 0 {
+    if row.name == "none" || depth == 0 || booked.home == ExpertHome::Vram {
         return None;
     }
     if overlap == Overlap::None {
-        problems.push(
+        booked.problems.push(
             "prefetch.predictor: with engine.overlap \"none\" nothing is copied while the GPU computes"
                 .to_owned(),
         );
@@ -69,6 +71,7 @@ pub(super) fn resolve(
         largest.times(depth * u64::from(limit)),
         "default: what is guessed for all layers ahead",
     );
+    booked.ledger.add(Tier::Vram, "prefetch buffer", budget);
     let recall = section.recall.clone().unwrap_or_else(|| vec![RECALL_DEFAULT]);
     let cost = resolver.or_default("prefetch.cost", section.cost, SimDuration::ZERO, "default: no time");
     let profile = section.profile.as_ref().map(|path| {

@@ -93,6 +93,8 @@ pub struct Machine {
     pub cpu: Option<CpuRates>,
     /// Host memory that CPU, copies and reads share; absent where they cannot exceed it together.
     pub dram_bus: Option<Bandwidth>,
+    /// Theoretical bandwidth of host memory, where it is known.
+    pub dram: Option<Bandwidth>,
     /// What runs side by side.
     pub overlap: Overlap,
     /// One buffer for one expert at a time: the next copy begins when the expert before it has computed.
@@ -196,13 +198,14 @@ pub struct SharedRoom {
 impl SharedRoom {
     /// What is left for experts beside the keys and values of `sequences` sequences of `context` tokens each.
     pub fn for_experts(&self, context: u64, sequences: u64) -> Bytes {
-        self.bytes.saturating_sub(kv_bytes(&self.layers, context, self.kv).times(sequences))
+        self.bytes.saturating_sub(kv_bytes(&self.layers, context, self.kv, sequences))
     }
 }
 
-/// Bytes of the keys and values of one sequence in these layers.
-pub(super) fn kv_bytes(layers: &[LayerSpec], context: u64, kv: Dtype) -> Bytes {
-    layers.iter().map(|layer| layer.kv_bytes(context, kv)).sum()
+/// Bytes of the keys and values of so many sequences in these layers; saturates at 2^64.
+pub(super) fn kv_bytes(layers: &[LayerSpec], context: u64, kv: Dtype, sequences: u64) -> Bytes {
+    let of_one = layers.iter().map(|layer| layer.kv_bytes(context, kv).get());
+    Bytes::new(of_one.fold(0, u64::saturating_add).saturating_mul(sequences))
 }
 
 /// What is replayed.

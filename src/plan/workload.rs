@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::model::ModelPlan;
 use super::resolve::Resolver;
-use super::{Inputs, WorkloadPlan};
+use super::{Inputs, WorkloadPlan, router};
 use crate::cache::{Grouping, PolicyRow};
 use crate::error::{Error, Result};
 use crate::scenario::ReplayMode;
@@ -68,10 +68,16 @@ pub(super) fn trace(
         };
     }
     let model = model?;
+    if let Some(router) = section.router
+        && !model.experts.is_empty()
+    {
+        return router::trace(resolver, inputs, model, router);
+    }
     if !model.experts.is_empty() {
         resolver.refuse("workload", |place| {
             let example = "\"../traces/qwen3-30b-a3b.moetrace\"";
-            Error::at(place, "workload.trace is missing").expected(format!("a routing trace, like {example}"))
+            Error::at(place, "workload.trace is missing")
+                .expected(format!("a routing trace, like {example}, or workload.router"))
         });
         return None;
     }

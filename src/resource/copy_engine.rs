@@ -200,6 +200,18 @@ impl CopyEngine {
         running.or(waiting).unwrap_or(Bytes::ZERO)
     }
 
+    /// The piece that occupies the engine, with the class that its transfer has by now.
+    pub fn running(&self) -> Option<Piece> {
+        self.running.map(|running| Piece { class: running.class, ..running.piece })
+    }
+
+    /// Transfers that run or wait.
+    pub fn outstanding(&self) -> usize {
+        self.demands.len()
+            + self.prefetches.len()
+            + usize::from(self.running.is_some_and(|running| running.last))
+    }
+
     /// Whether nothing runs.
     pub fn is_idle(&self) -> bool {
         self.running.is_none()

@@ -157,3 +157,13 @@ choice! {
         Spill = "spill",
     }
 }
+
+choice! {
+    /// A synthetic router for models of which no routing was recorded.
+    Router {
+        /// Every expert is as likely as any other, token by token.
+        Uniform = "uniform",
+        /// Popularity, taste of sequences and topics, and repetition as fitted to a recorded trace.
+        Typical = "typical",
+    }
+}

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use toml::Value;
 
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 
 use super::axes::{self, Axis};
 use super::check::{self, Found};
 use super::keys::{self, SWEEP};
 use super::places::{Places, Spots};
 use super::set::Draft;
-use super::{Scenario, given, tree};
+use super::{Scenario, document, given, tree};
 
 /// The largest number of points of one scenario.
 pub const POINTS_MAX: usize = 1_000_000;
@@ -45,15 +45,7 @@ impl Scenario {
     /// The file cannot be read, is not TOML, or has keys or values that no scenario can have: all of them at once.
     pub fn load(path: impl AsRef<Path>, sets: &[String]) -> Result<ScenarioFile> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|cause| Error::io(path, "read", &cause))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let before =
-                String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
-            let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
-            let place = Place::file(path).line(before.matches('\n').count() + 1).column(column);
-            Error::at(place, "found a byte that is not UTF-8")
-        })?;
-        ScenarioFile::parse(&text, path, sets)
+        ScenarioFile::parse(&document::read_text(path)?, path, sets)
     }
 }
 
@@ -80,6 +72,11 @@ impl ScenarioFile {
             let order = text.len() + 1 + index;
             draft.set(set, order).unwrap_or_else(|error| found.push((order, error)));
         }
+        Self::checked(draft, found, path)
+    }
+
+    /// The scenario of a draft; what was found wrong before comes first among the errors.
+    pub(super) fn checked(draft: Draft, mut found: Found, path: &Path) -> Result<Self> {
         let Draft { table, spots, axes: written } = draft;
         found.extend(check::check_table(&table, &spots));
         let alternatives = check::check_alternatives(&table, &written, &spots);

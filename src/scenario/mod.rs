@@ -13,6 +13,7 @@
 mod axes;
 mod check;
 mod choice;
+mod document;
 mod file;
 mod given;
 mod keys;
@@ -27,8 +28,9 @@ mod values;
 pub use axes::{Axis, AxisValue};
 pub use choice::{
     Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit, Overlap,
-    ReplayMode,
+    ReplayMode, Router,
 };
+pub use document::{Document, Setting};
 pub use file::{POINTS_MAX, PointScenario, ScenarioFile};
 pub use keys::{KeyDoc, keys};
 pub use percent::Percent;

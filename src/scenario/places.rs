@@ -39,6 +39,15 @@ impl Spots {
         self.by_path.contains_key(path)
     }
 
+    /// The spots within one section, as if it were the whole file.
+    pub(super) fn within(&self, section: &str) -> Self {
+        let inner = |(path, spot): (&String, &Spot)| {
+            let rest = path.strip_prefix(section)?.strip_prefix('.')?;
+            Some((rest.to_owned(), spot.clone()))
+        };
+        Self { by_path: self.by_path.iter().filter_map(inner).collect(), file: self.nearest(section).clone() }
+    }
+
     /// Forgets a path and all below it.
     pub(super) fn remove(&mut self, path: &str) {
         let below = |other: &str| {

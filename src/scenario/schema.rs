@@ -13,7 +13,7 @@ use crate::units::{Bandwidth, Bytes, SimDuration};
 use super::Percent;
 use super::choice::{
     Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit, Overlap,
-    ReplayMode,
+    ReplayMode, Router,
 };
 use super::given::given;
 use super::keys::KeyDoc;
@@ -273,6 +273,12 @@ section! {
     WorkloadSection, WORKLOAD_KEYS, "workload." {
         /// Path of the routing trace.
         trace: PathBuf = "\"traces/chat.moetrace\"",
+        /// Routing without a trace: a synthetic router, uniform or typical.
+        router: Router = "\"typical\"",
+        /// Share of experts that a synthetic router keeps from token to token.
+        repeat: Percent = "\"40 %\"",
+        /// Length of the prompts of a synthetic router.
+        prompt_tokens: u64 = "512",
         /// Tokens that the KV cache has room for.
         context: NonZeroU64 = "8192",
         /// Whether prompts are replayed too.

@@ -45,15 +45,18 @@ impl Draft {
                 let error = Error::at(spot.value, format!("{SWEEP}: found {}", show(&value)));
                 return Err(error.expected("a table of axes"));
             }
-            (None, value) => {
-                self.forget_alternatives(key);
-                if let Some(at) = self.axes.iter().position(|axis| axis.key == key) {
-                    self.axes.remove(at);
-                }
-                self.set_key(key, value, spot);
-            }
+            (None, value) => self.put(key, value, spot),
         }
         Ok(())
+    }
+
+    /// Gives a key this value, whatever it had before: a value, an axis, or another key that says the same.
+    pub(super) fn put(&mut self, key: &str, value: Value, spot: Spot) {
+        self.forget_alternatives(key);
+        if let Some(at) = self.axes.iter().position(|axis| axis.key == key) {
+            self.axes.remove(at);
+        }
+        self.set_key(key, value, spot);
     }
 
     fn set_axis(&mut self, key: &str, value: Value, spot: Spot) {

@@ -12,7 +12,7 @@ use crate::trace::ExpertNumber;
 use crate::units::{Bytes, SimDuration};
 
 /// Tag of activations on their way to the CPU or back.
-const ACTIVATIONS: u32 = u32::MAX;
+pub(super) const ACTIVATIONS: u32 = u32::MAX;
 /// Bit of the tags of prefetches; the rest is the expert's number over all layers.
 pub(super) const PREFETCH: u32 = 1 << 31;
 

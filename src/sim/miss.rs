@@ -91,7 +91,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         let (mut largest, mut row, mut total, mut own, mut seen) = (0, 0, 0_u64, None, 0_u64);
         let close = |total: u64, own: Option<u64>, seen: u64, largest: &mut u64| {
             if let Some(own) = own {
-                let share = if total == 0 { 1_000_000 / seen.max(1) } else { own * 1_000_000 / total };
+                let share = (own * 1_000_000).checked_div(total).unwrap_or(1_000_000 / seen.max(1));
                 *largest = share.max(*largest);
             }
         };

@@ -1,17 +1,19 @@
 //! The simulator: owns all state of a run, one match on the event, nothing global.
 //!
-//! One sequence is served at a time, pass after pass. In each MoE layer the GPU first works through the stretch before
-//! the experts (attention, router, shared experts); then the router's choice is known and the layer event is put to the
-//! expert cache. Resident experts compute at once. Missing ones are fetched, from NVMe through host memory or from host
-//! memory directly, and compute when they have arrived. The layer ends when all of its experts have computed.
+//! Passes are served one after another. In each MoE layer the stretch before the experts (attention, router, shared
+//! experts) runs first; then the router's choice is known and the layer event is put to the expert cache
+//! (`miss.rs` decides what becomes of each expert that is missing, `fetch.rs` moves it, `prefetching.rs` moves what the
+//! layers ahead are expected to ask for). Resident experts compute at once. The layer ends when all its experts have.
 //!
 //! [`Overlap`](crate::plan::Overlap) decides what runs side by side:
 //!
 //! - `None`: copies are synchronous. They begin when the resident experts have computed, and all missing experts compute
 //!   in one launch when the last has arrived.
-//! - `WithinLayer`: copies begin as soon as the router's choice is known, and each missing expert computes as it arrives.
+//! - `WithinLayer`: copies begin as soon as the router's choice is known, each missing expert computes as it arrives, and
+//!   the layer ends when its copies have, prefetches too.
+//! - `AcrossLayers`: the same, but prefetches run on into the next layers.
 //!
-//! Either way, an NVMe read of one expert overlaps the copy of another, since they use different devices.
+//! In every case an NVMe read of one expert overlaps the copy of another, since they use different devices.
 
 mod books;
 mod cost;
@@ -23,6 +25,7 @@ mod fetch;
 mod layer;
 mod miss;
 mod prefetching;
+mod recorder;
 mod run;
 
-pub use run::simulate;
+pub use run::{record, simulate};

@@ -81,6 +81,11 @@ impl Prefetching {
         self.take_back(fabric);
     }
 
+    /// Bytes that the buffer holds or awaits.
+    pub(super) fn held_bytes(&self) -> u64 {
+        self.prefetcher.held_bytes()
+    }
+
     pub(super) fn into_counts(self) -> PrefetchCounts {
         self.prefetcher.counts()
     }

@@ -1,0 +1,67 @@
+//! `moesim validate [FILES]`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{Ended, console};
+use crate::cache::Registry;
+use crate::error::{Error, Place, Result};
+use crate::plan::Inputs;
+use crate::report;
+use crate::validate::{self, Series};
+
+#[derive(Debug, Args)]
+pub(super) struct ValidateArgs {
+    /// Series files [default: all in scenarios/validation].
+    #[arg(value_name = "FILES")]
+    files: Vec<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Print nothing but errors; the exit code tells the rest.
+    #[arg(long, short)]
+    quiet: bool,
+    /// Write validation.csv and the pictures into this folder.
+    #[arg(long, short, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Write this page as Markdown, and its pictures into the folder `pictures` beside it.
+    #[arg(long, value_name = "FILE")]
+    docs: Option<PathBuf>,
+    /// Threads [default: one per core].
+    #[arg(long, short, value_name = "COUNT")]
+    threads: Option<usize>,
+}
+
+pub(super) fn run(args: &ValidateArgs, registry: Registry) -> Result<Ended> {
+    super::in_threads(args.threads, || compare(args, registry))
+}
+
+fn compare(args: &ValidateArgs, registry: Registry) -> Result<Ended> {
+    let files = if args.files.is_empty() { validate::shipped_files()? } else { args.files.clone() };
+    let judged = validate::validate(&Series::load_all(&files)?, &Inputs::new(registry))?;
+    if let Some(folder) = &args.out {
+        report::folder::write(folder, &report::validation_files(&judged)?)?;
+    }
+    if let Some(page) = &args.docs {
+        write_page(page, &judged)?;
+    }
+    if args.json {
+        super::json(&judged)?;
+    } else if !args.quiet {
+        console::out(&report::validation_text(&judged))?;
+    }
+    let all_within = judged.iter().all(|series| series.in_band);
+    Ok(if all_within { Ended::Well } else { Ended::OutOfBand })
+}
+
+fn write_page(page: &Path, judged: &[crate::metrics::ValidationSeries]) -> Result<()> {
+    let Some(name) = page.file_name().and_then(|name| name.to_str()) else {
+        let error = Error::at(Place::option("--docs"), format!("found {:?}", page.display().to_string()));
+        return Err(error.expected("the name of a file"));
+    };
+    let folder = page.parent().unwrap_or(Path::new(""));
+    let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+    report::folder::write(&folder.join("pictures"), &report::validation_page_pictures(judged)?)?;
+    report::folder::write(folder, &[(name.to_owned(), report::validation_page(judged).into_bytes())])
+}
