@@ -16,7 +16,11 @@ use crate::units::SimDuration;
 struct Done {
     reads: SimDuration,
     copies: SimDuration,
+    /// The last of the copies is queued.
+    queued: SimDuration,
     gpu: SimDuration,
+    /// Time of the GPU's work alone, launches left out.
+    gpu_work: SimDuration,
     /// The CPU has all of its input.
     cpu_input: SimDuration,
     /// Time of the CPU's work alone.
@@ -28,10 +32,12 @@ struct Done {
 impl Done {
     /// When the CPU's result is back, which takes `there` on the link.
     fn back(&self, there: SimDuration) -> SimDuration {
-        if self.cpu_used {
-            (self.cpu_input + self.cpu_work).max(self.copies) + there
-        } else {
-            SimDuration::ZERO
+        let computed = self.cpu_input + self.cpu_work;
+        match self.cpu_used {
+            false => SimDuration::ZERO,
+            // It goes ahead of a copy that is still being read.
+            true if computed < self.queued => computed + there,
+            true => computed.max(self.copies) + there,
         }
     }
 
@@ -52,11 +58,13 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         let mut done = Done {
             reads: self.fabric.backlog(Device::Nvme, now),
             copies: self.fabric.backlog(Device::H2d, now),
+            queued: SimDuration::ZERO,
             gpu: if machine.overlap == Overlap::None {
                 SimDuration::ZERO
             } else {
                 resident.compute + resident.overhead
             },
+            gpu_work: SimDuration::ZERO,
             cpu_input: there,
             cpu_work: machine.cpu.map_or(SimDuration::ZERO, |cpu| cpu.layer_overhead),
             cpu_used: false,
@@ -89,13 +97,21 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         let direct = is_read && self.reads_land_in_vram();
         let arrives = if direct { in_host } else { done.copies.max(in_host) + self.copy_time() };
         let launch = self.launch_cost(std::iter::once(tokens), 1);
-        let gpu = arrives.max(done.gpu) + launch.compute + launch.overhead;
+        let gpu_work = done.gpu_work + launch.compute;
+        let together = self.plan.machine.overlap == Overlap::None && !self.plan.machine.single_buffer;
+        // All that was fetched computes in one launch after the last copy, or each after its own.
+        let gpu = if together {
+            arrives + gpu_work + launch.overhead
+        } else {
+            arrives.max(done.gpu) + launch.compute + launch.overhead
+        };
         let copies = match (self.plan.machine.single_buffer, direct) {
             (true, _) => gpu,
             (false, true) => done.copies,
             (false, false) => arrives,
         };
-        Done { gpu, copies, ..done }
+        let queued = if direct { done.queued } else { in_host };
+        Done { gpu, gpu_work, copies, queued, ..done }
     }
 
     /// Time of the NVMe read that an expert of this layer needs; `None` where host memory holds it.

@@ -129,7 +129,10 @@ fn homes() -> BoxedStrategy<Vec<String>> {
         seldom(&["hardware.gpu=\"m2-ultra\""]),
         prop_oneof![
             2 => Just(Vec::new()),
-            1 => room("placement.dram_cache", 1..19),
+            1 => together(vec![
+                room("placement.dram_cache", 1..19),
+                seldom(&["placement.dram_policy=\"static\"", "placement.dram_policy=\"lfu\""]),
+            ]),
             1 => one_of(&["placement.page_cache=true"]),
             1 => one_of(&["placement.warm_experts=1", "placement.warm_experts=2"]),
         ]
