@@ -285,11 +285,7 @@ fn mistakes_are_told_where_they_stand() {
             "",
             "1:2: the axis \"cache.policy\" is neither effect.x nor effect.group",
         ),
-        (
-            "shows",
-            "show",
-            "6:1: unknown key \"show\" in [effect], did you mean \"shows\"?",
-        ),
+        ("shows", "show", "6:1: unknown key \"show\" in [effect], did you mean \"shows\"?"),
         ("gpu = \"rtx4090\"", "gpu = \"rtx4091\"", "14:20: hardware.gpu: unknown GPU \"rtx4091\""),
         (
             "[\"lru\", \"lfu\"]",

@@ -49,7 +49,8 @@ fn names_that_are_not_known() {
     );
     check(
         "[placement]\nzebra = 1",
-        "x.toml:4:1: unknown key \"zebra\" in [placement], expected one of experts",
+        "x.toml:4:1: unknown key \"zebra\" in [placement], expected one of experts, miss, miss_below, low_bit, n_cpu_moe, \
+         cpu_layers, hot_experts, warm_experts, single_buffer, dram_cache, dram_policy, page_cache",
     );
     // A quoted dot does not spell a key of another section.
     check(
@@ -137,7 +138,7 @@ fn values_of_the_wrong_kind() {
     );
     check(
         "[engine]\noverlap = \"full\"",
-        "x.toml:4:11: engine.overlap: found \"full\", expected one of none, within-layer",
+        "x.toml:4:11: engine.overlap: found \"full\", expected one of none, within-layer, across-layers",
     );
     assert_eq!(
         errors(&format!("cache = 5\n{MODEL}"), &[]),
@@ -306,7 +307,14 @@ fn files_that_cannot_be_read() {
 
 /// A scenario with every key that does not rule out another, and an axis of each form.
 fn full_scenario() -> String {
-    let alternatives = ["model.config", "model.gguf", "cache.slots_per_layer"];
+    let alternatives = [
+        "model.config",
+        "model.gguf",
+        "cache.slots_per_layer",
+        "placement.cpu_layers",
+        "placement.page_cache",
+        "workload.router",
+    ];
     let rows = keys().iter().filter(|row| !alternatives.contains(&row.key));
     let mut text: String = rows.map(|row| format!("{} = {}\n", row.key, row.example)).collect();
     text.push_str("[sweep]\ncache.policy = [\"lru\", \"lfu\"]\n");

@@ -8,6 +8,7 @@ mod calibrate;
 mod catalog;
 mod console;
 mod effects;
+mod explain;
 mod model;
 mod plan;
 mod policies;
@@ -39,6 +40,8 @@ struct Cli {
 enum Command {
     /// Simulate one configuration and say where its time goes.
     Run(run::RunArgs),
+    /// Say what holds one configuration back: run it again with each resource doubled.
+    Explain(explain::ExplainArgs),
     /// Simulate every point of a scenario, write tables and pictures.
     Sweep(sweep::SweepArgs),
     /// Show what a scenario resolves to: every setting with its origin, and the memory it needs.
@@ -87,6 +90,7 @@ pub fn main(registry: Registry) -> ExitCode {
     let cli = Cli::parse();
     let ended = match &cli.command {
         Command::Run(args) => run::run(args, registry),
+        Command::Explain(args) => explain::run(args, registry),
         Command::Sweep(args) => sweep::run(args, registry),
         Command::Plan(args) => plan::run(args, registry),
         Command::Validate(args) => validate::run(args, registry),

@@ -5,14 +5,17 @@
 
 mod counts;
 mod effect;
+mod explanation;
 mod prefetch;
 mod quantile;
 mod row;
 mod summary;
+pub mod timeline;
 mod validation;
 
 pub use counts::{AccessCounts, LinkUse, TimeShares};
 pub use effect::{Effect, EffectChart, EffectValue};
+pub use explanation::{Explanation, Relief, Relieved};
 pub use prefetch::PrefetchCounts;
 pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};

@@ -14,9 +14,9 @@ pub struct SequenceSummary {
     pub prefill_tokens: u64,
     /// Time of the whole prompt, and so of the first token.
     pub prefill_ns: u64,
-    /// Tokens decoded.
+    /// Tokens decoded; of all sequences where several are decoded together.
     pub decode_tokens: u64,
-    /// Decode passes; fewer than tokens where several sequences are decoded together.
+    /// Decode passes, each of which gives every sequence one token.
     pub decode_passes: u64,
     /// Time of all decode passes.
     pub decode_ns: u64,
@@ -70,5 +70,15 @@ impl Summary {
     pub fn decode_tokens_per_s(&self) -> Option<f64> {
         let ns = self.decode_time.total_ns();
         (ns > 0).then(|| self.decode.tokens as f64 / (ns as f64 / 1e9))
+    }
+
+    /// The books of a device or link; `None` where the configuration does not have it.
+    pub fn link(&self, name: &str) -> Option<&LinkUse> {
+        self.links.iter().find(|link| link.name == name)
+    }
+
+    /// Tokens of prompts and output together.
+    pub fn tokens(&self) -> u64 {
+        self.prefill.tokens + self.decode.tokens
     }
 }

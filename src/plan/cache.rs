@@ -7,6 +7,7 @@ use super::model::ModelPlan;
 use super::placement::Placement;
 use super::profile::{hottest, profile};
 use super::resolve::Resolver;
+use super::types::{LayerHome, SharedRoom, kv_bytes};
 use super::workload::Workload;
 use super::{CachePlan, Inputs};
 use crate::cache::{CacheShape, Grouping, PolicyRow, Scope};
@@ -71,9 +72,9 @@ pub(super) fn resolve(
         if capacity >= total { "routed experts" } else { "expert cache" },
         capacity,
     );
-    let shared_with_kv = shared_with_kv(resolver, model, workload, capacity);
+    let shared_with_kv = shared_with_kv(resolver, model, placement, workload, capacity);
     let (scope, scope_name) = scope(section, resident);
-    let pool_capacity = pools(section.slots_per_layer, scope, model, capacity);
+    let pool_capacity = pools(section.slots_per_layer, scope, model, placement, capacity);
     let (profile, in_sample) = profile(resolver, inputs, model, workload, &policy)?;
     let mut pinned = pins(resolver, model);
     pinned.extend(hottest(resolver, model, placement, &profile));
@@ -128,18 +129,31 @@ fn scope(section: &CacheSection, resident: bool) -> (Scope, &'static str) {
 }
 
 /// Capacity of each pool.
-fn pools(slots: Option<NonZeroU32>, scope: Scope, model: &ModelPlan, capacity: Bytes) -> Vec<u64> {
+fn pools(
+    slots: Option<NonZeroU32>,
+    scope: Scope,
+    model: &ModelPlan,
+    placement: &Placement,
+    capacity: Bytes,
+) -> Vec<u64> {
+    let cached = cached_sizes(model, placement);
     match (slots, scope) {
         (_, Scope::Global) => vec![capacity.get()],
         (Some(slots), Scope::PerLayer) => {
-            model.experts.iter().map(|expert| expert.get() * slots_of(slots, model)).collect()
+            cached.iter().map(|expert| expert.get() * slots_of(slots, model)).collect()
         }
         (None, Scope::PerLayer) => {
             // In proportion to the experts' size, so that room for all experts is room for each layer's.
-            let one_each: u64 = model.experts.iter().map(|expert| expert.get()).sum();
-            model.experts.iter().map(|expert| capacity.fraction(expert.get(), one_each).get()).collect()
+            let one_each: u64 = cached.iter().map(|expert| expert.get()).sum();
+            cached.iter().map(|expert| capacity.fraction(expert.get(), one_each.max(1)).get()).collect()
         }
     }
+}
+
+/// Bytes of one expert of each layer as the cache sees it: none of a layer whose experts never lie there.
+fn cached_sizes(model: &ModelPlan, placement: &Placement) -> Vec<Bytes> {
+    let of_layer = placement.homes.iter().zip(&model.experts);
+    of_layer.map(|(home, size)| if *home == LayerHome::Gpu { *size } else { Bytes::ZERO }).collect()
 }
 
 /// Slots of a layer: never more than it has experts.
@@ -151,9 +165,10 @@ fn slots_of(slots: NonZeroU32, model: &ModelPlan) -> u64 {
 fn shared_with_kv(
     resolver: &mut Resolver<'_>,
     model: &ModelPlan,
+    placement: &Placement,
     workload: &Workload,
     capacity: Bytes,
-) -> Option<Bytes> {
+) -> Option<SharedRoom> {
     let section = &resolver.scenario().cache;
     let yields = section.yields_to_kv?;
     resolver.given("cache.yields_to_kv", yields);
@@ -166,8 +181,9 @@ fn shared_with_kv(
                 .expected("cache.scope = \"global\"")
         });
     }
-    let kv = model.spec.kv_bytes(workload.context, model.kv).get().saturating_mul(workload.batch);
-    Some(Bytes::new(capacity.get().saturating_add(kv)))
+    let layers = model.spec.layers[placement.cpu_layers..].to_vec();
+    let kv = kv_bytes(&layers, workload.context, model.kv, workload.batch);
+    Some(SharedRoom { bytes: Bytes::new(capacity.get().saturating_add(kv.get())), layers, kv: model.kv })
 }
 
 /// VRAM for routed experts: what was asked for, but never more than all of them take.
@@ -175,7 +191,8 @@ fn capacity(resolver: &mut Resolver<'_>, model: &ModelPlan, placement: &Placemen
     let scenario = resolver.scenario();
     let total = placement.gpu_experts(model);
     if let Some(slots) = scenario.cache.slots_per_layer {
-        let capacity = model.experts.iter().map(|expert| expert.times(slots_of(slots, model))).sum();
+        let sizes = cached_sizes(model, placement);
+        let capacity = sizes.iter().map(|expert| expert.times(slots_of(slots, model))).sum();
         resolver.given("cache.slots_per_layer", format!("{slots} ({capacity})"));
         return capacity;
     }

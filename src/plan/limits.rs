@@ -1,67 +1,46 @@
 //! Refuses a point whose simulated time could leave the clock's range.
 //!
 //! The clock counts nanoseconds in 64 bits, 584 years. A rate or an overhead that was mistyped by many orders of
-//! magnitude would exceed that, and a run of centuries answers nobody's question. GPU time is left out: its rates are
-//! the catalogue's and far from the limit.
+//! magnitude would exceed that, and a run of centuries answers nobody's question. Arithmetic of the GPU and the CPU is
+//! left out: its rates are the catalogue's and far from the limit.
 
+use super::PrefetchPlan;
+use super::links::activation_bytes;
 use super::machine::MachinePlan;
 use super::model::ModelPlan;
 use super::resolve::Resolver;
 use super::workload::Workload;
 use crate::error::Error;
+use crate::model::ComponentBytes;
 use crate::serving::CpuRates;
-use crate::units::{Bandwidth, Bytes};
+use crate::units::{Bandwidth, Bytes, SimDuration};
 
-/// Half of the clock's range, so that GPU time has the other half.
+/// Half of the clock's range, so that what is left out has the other half.
 const SPAN_NS_MAX: u128 = 1 << 63;
+
+/// What decides how long a run can take.
+pub(super) struct Run<'a> {
+    pub(super) model: &'a ModelPlan,
+    pub(super) machine: &'a MachinePlan,
+    pub(super) cpu: Option<CpuRates>,
+    pub(super) workload: &'a Workload,
+    pub(super) prefetch: Option<&'a PrefetchPlan>,
+    /// Rate of the GPU's memory, what spills of it included.
+    pub(super) memory: Bandwidth,
+    /// All that is booked in GPU memory.
+    pub(super) vram: Bytes,
+}
+
+/// A key, and the most nanoseconds that its value could take.
+type Part = (&'static str, u128);
 
 /// What one run could take by each setting, if every expert had to be fetched and nothing overlapped; refuses the point
 /// at its largest part where the sum is out of range.
-pub(super) fn check(
-    resolver: &mut Resolver<'_>,
-    model: &ModelPlan,
-    machine: &MachinePlan,
-    cpu: Option<CpuRates>,
-    workload: &Workload,
-) {
-    let header = workload.plan.trace.header();
-    let passes = workload.plan.passes.len() as u128;
-    let asked = |rows: u64| (u128::from(rows) * u128::from(header.top_k)).min(u128::from(header.experts));
-    let per_layer: u128 = workload.plan.passes.iter().map(|pass| asked(pass.rows)).sum();
-    let fetches = per_layer * header.layers() as u128;
-    let expert = model.experts.iter().max().copied().unwrap_or(Bytes::ZERO);
-    let layers = model.layers.len() as u128;
-    let mut parts = vec![
-        ("engine.per_token_overhead", passes * ns(machine.overheads.per_pass)),
-        ("engine.per_layer_overhead", passes * layers * ns(machine.overheads.of_layer())),
-        // Each fetched expert may be a launch of its own, beside one for the resident ones of a layer.
-        ("engine.kernel_launch", (fetches + passes * layers) * ns(machine.overheads.launch)),
-    ];
-    let engine = &resolver.scenario().engine;
-    let copies = if engine.h2d_bandwidth.is_some() { "engine.h2d_bandwidth" } else { "hardware.pcie" };
-    let link = |rate, latency, peak: Bandwidth, fixed| {
-        [(rate, fetches * ns(peak.time_for(expert))), (latency, fetches * ns(fixed))]
-    };
-    if let Some(link_to_gpu) = machine.copies {
-        let curve = link_to_gpu.curve;
-        parts.extend(link(copies, "engine.h2d_latency", curve.peak, curve.latency));
-    }
-    let drive = machine.nvme.curve;
-    parts.extend(link(
-        "engine.nvme_bandwidth",
-        "engine.nvme_latency",
-        drive.peak.min(drive.stream),
-        drive.latency,
-    ));
-    if let Some(cpu) = cpu {
-        let slowest = cpu.per_thread.map_or(cpu.bandwidth, |thread| thread.min(cpu.bandwidth));
-        parts.extend(link(
-            "engine.cpu_thread_bandwidth",
-            "engine.cpu_layer_overhead",
-            slowest,
-            cpu.layer_overhead,
-        ));
-    }
+pub(super) fn check(resolver: &mut Resolver<'_>, run: &Run<'_>) {
+    let pcie = resolver.scenario().engine.h2d_bandwidth.is_none();
+    let mut parts = run.by_engine();
+    parts.extend(run.by_copies(if pcie { "hardware.pcie" } else { "engine.h2d_bandwidth" }));
+    parts.extend(run.by_cpu());
     let total: u128 = parts.iter().map(|(_, part)| part).sum();
     let largest = parts.into_iter().max_by_key(|(_, part)| *part);
     if let Some((key, _)) = largest.filter(|_| total > SPAN_NS_MAX) {
@@ -73,6 +52,95 @@ pub(super) fn check(
     }
 }
 
-fn ns(span: crate::units::SimDuration) -> u128 {
+impl Run<'_> {
+    fn passes(&self) -> u128 {
+        self.workload.plan.passes.len() as u128
+    }
+
+    fn rows(&self) -> u128 {
+        self.workload.plan.passes.iter().map(|pass| u128::from(pass.rows)).sum()
+    }
+
+    fn layers(&self) -> u128 {
+        self.model.layers.len() as u128
+    }
+
+    /// Experts that are fetched when every lookup misses.
+    fn fetches(&self) -> u128 {
+        let header = self.workload.plan.trace.header();
+        let asked = |rows: u64| (u128::from(rows) * u128::from(header.top_k)).min(u128::from(header.experts));
+        let per_layer: u128 = self.workload.plan.passes.iter().map(|pass| asked(pass.rows)).sum();
+        per_layer * header.layers() as u128
+    }
+
+    /// Layers that are guessed.
+    fn guesses(&self) -> u128 {
+        self.prefetch.map_or(0, |prefetch| self.passes() * self.layers() * u128::from(prefetch.depth))
+    }
+
+    fn expert(&self) -> Bytes {
+        self.model.experts.iter().max().copied().unwrap_or(Bytes::ZERO)
+    }
+
+    /// The engine's own times, and all of GPU memory read in every pass.
+    fn by_engine(&self) -> Vec<Part> {
+        let (passes, layers, overheads) = (self.passes(), self.layers(), self.machine.overheads);
+        let guess = self.prefetch.map_or(SimDuration::ZERO, |prefetch| prefetch.cost);
+        vec![
+            ("engine.per_token_overhead", passes * ns(overheads.per_pass)),
+            ("engine.per_layer_overhead", passes * layers * ns(overheads.of_layer())),
+            // Each fetched expert may be a launch of its own, beside one for the resident ones of a layer.
+            ("engine.kernel_launch", (self.fetches() + passes * layers) * ns(overheads.launch)),
+            ("engine.gpu_memory_efficiency", passes * ns(self.memory.time_for(self.vram))),
+            ("prefetch.cost", self.guesses() * ns(guess)),
+        ]
+    }
+
+    /// Experts over the host link, from storage and over the host's memory, and activations there and back.
+    fn by_copies(&self, rate: &'static str) -> Vec<Part> {
+        let limit = self.prefetch.map_or(0, |prefetch| u128::from(prefetch.limit));
+        let transfers = self.fetches() + self.guesses() * limit;
+        let expert = self.expert();
+        let drive = self.machine.nvme.curve;
+        let mut parts = vec![
+            ("engine.nvme_bandwidth", transfers * ns(drive.peak.min(drive.stream).time_for(expert))),
+            ("engine.nvme_latency", transfers * ns(drive.latency)),
+        ];
+        if let Some(link) = self.machine.copies {
+            // A chunk has a latency of its own.
+            let chunks = link.chunk.map_or(1, |chunk| expert.get().div_ceil(chunk.get().max(1)));
+            let crossings = 2 * self.passes() * self.layers();
+            let state = activation_bytes(self.model.spec.hidden);
+            let bytes = transfers * ns(link.curve.peak.time_for(expert));
+            let states = 2 * self.layers() * self.rows() * ns(link.curve.peak.time_for(state));
+            parts.push((rate, bytes + states));
+            parts.push((
+                "engine.h2d_latency",
+                (transfers * u128::from(chunks) + crossings) * ns(link.curve.latency),
+            ));
+        }
+        if let Some(memory) = self.machine.dram {
+            // Read from storage, copied, and read by the CPU: at most three times over the bus.
+            parts.push(("hardware.dram_bandwidth", 3 * transfers * ns(memory.time_for(expert))));
+        }
+        parts
+    }
+
+    /// Experts and whole layers on the CPU.
+    fn by_cpu(&self) -> Vec<Part> {
+        let Some(cpu) = self.cpu else { return Vec::new() };
+        let slowest = cpu.per_thread.map_or(cpu.bandwidth, |thread| thread.min(cpu.bandwidth));
+        let layers: Bytes = self.model.layers.iter().map(ComponentBytes::total).sum();
+        let cache = self.model.spec.kv_bytes(self.workload.context, self.model.kv).times(self.workload.batch);
+        let whole = self.passes() * (ns(slowest.time_for(layers)) + ns(slowest.time_for(cache)));
+        let experts = self.fetches() * ns(slowest.time_for(self.expert()));
+        vec![
+            ("engine.cpu_thread_bandwidth", whole + experts),
+            ("engine.cpu_layer_overhead", self.passes() * self.layers() * ns(cpu.layer_overhead)),
+        ]
+    }
+}
+
+fn ns(span: SimDuration) -> u128 {
     u128::from(span.as_ns())
 }

@@ -5,7 +5,7 @@ use super::machine::MachinePlan;
 use super::model::ModelPlan;
 use super::placement::Placement;
 use super::resolve::Resolver;
-use super::types::LayerHome;
+use super::types::{LayerHome, kv_bytes};
 use super::workload::Workload;
 use crate::error::Error;
 use crate::memory::{Ledger, Tier, workspace};
@@ -38,10 +38,7 @@ pub(super) fn book(
         ledger.add(Tier::Vram, &part.replace('_', " "), bytes);
     }
     let on_cpu: Bytes = model.layers.iter().take(cpu_layers).map(ComponentBytes::total).sum();
-    let kv = |layers: &[LayerSpec]| {
-        let of_one = layers.iter().map(|layer| layer.kv_bytes(workload.context, model.kv).get());
-        Bytes::new(of_one.fold(0, u64::saturating_add).saturating_mul(workload.batch))
-    };
+    let kv = |layers: &[LayerSpec]| kv_bytes(layers, workload.context, model.kv, workload.batch);
     let (kv_cpu, kv_gpu) = model.spec.layers.split_at(cpu_layers);
     ledger.add(host, "layers on the CPU", on_cpu);
     ledger.add(host, "kv cache on the CPU", kv(kv_cpu));

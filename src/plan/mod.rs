@@ -5,6 +5,7 @@
 //! plan with [`Plan::problems`], since "it does not fit" is an answer. [`Inputs`] holds what points share, loaded once.
 
 mod cache;
+mod conflicts;
 mod cpu;
 mod describe;
 mod dram;
@@ -18,6 +19,7 @@ mod model;
 mod placement;
 mod prefetch;
 mod profile;
+mod relief;
 mod resolve;
 mod router;
 mod spill;
@@ -27,7 +29,7 @@ mod workload;
 pub use inputs::Inputs;
 pub use types::{
     CachePlan, CopyPlan, DrivePlan, LayerHome, Machine, MissAction, MissPlan, Overlap, PlacementPlan, Plan,
-    PrefetchPlan, Setting, WorkloadPlan,
+    PrefetchPlan, Setting, SharedRoom, WorkloadPlan,
 };
 
 use crate::error::{Error, Result};
@@ -43,6 +45,7 @@ use resolve::Resolver;
 /// Unknown names, files that cannot be read, and settings that contradict each other: all that can be told at once.
 pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let mut resolver = Resolver::new(point);
+    conflicts::check(&mut resolver);
     let model = model::resolve(&mut resolver, inputs);
     let machine = machine::resolve(&mut resolver);
     let policy = cache::policy(&mut resolver, inputs);
@@ -56,15 +59,27 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     } else {
         None
     };
+    let predictor = prefetch::predictor(&mut resolver, inputs);
     let workload = workload::resolve(&mut resolver, inputs, &policy, trace)?;
     let mut booked = memory::book(&mut resolver, &model, &machine, &workload, &placement);
-    let prefetch = prefetch::resolve(&mut resolver, inputs, &model, &workload, machine.overlap, &mut booked);
+    let prefetch = predictor.map(|row| (row, machine.overlap)).and_then(|settings| {
+        prefetch::resolve(&mut resolver, inputs, &model, &workload, settings, &mut booked)
+    });
     let cache = cache::resolve(&mut resolver, inputs, &model, &workload, policy, &placement, &mut booked);
     let dram = cache.as_ref().and_then(|cache| {
         dram::resolve(&mut resolver, inputs, (&model, &placement), &machine, &cache.plan, &mut booked)
     });
-    limits::check(&mut resolver, &model, &machine, cpu_rates, &workload);
     let rates = spill::rates(&mut resolver, &machine, &booked.ledger);
+    let run = limits::Run {
+        model: &model,
+        machine: &machine,
+        cpu: cpu_rates,
+        workload: &workload,
+        prefetch: prefetch.as_ref(),
+        memory: rates.unwrap_or(machine.rates).memory,
+        vram: booked.ledger.total(Tier::Vram),
+    };
+    limits::check(&mut resolver, &run);
     let kernel = match rates {
         // Spilled weights decide, whatever the kernel reaches in GPU memory.
         Some(rates) => MoeKernel::plain(rates),
@@ -119,6 +134,7 @@ fn assemble(
         nvme,
         cpu,
         dram_bus: links::bus(machine.dram, [copies, back], nvme, reached),
+        dram: machine.dram,
         overlap: if placement.single_buffer { Overlap::None } else { machine.overlap },
         single_buffer: placement.single_buffer,
     }

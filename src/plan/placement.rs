@@ -75,15 +75,18 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, model: &ModelPlan) -> Placeme
         number if number < experts_of => LayerHome::CpuExperts,
         _ => LayerHome::Gpu,
     };
-    let homes = model.spec.moe_layer_ids().into_iter().map(home).collect();
+    let homes: Vec<LayerHome> = model.spec.moe_layer_ids().into_iter().map(home).collect();
     let single_buffer = section.single_buffer == Some(true);
     if single_buffer {
         resolver.given("placement.single_buffer", "one expert at a time");
     }
-    let (miss, low_bit_bytes) = miss(resolver, model);
+    let (miss, copy) = miss(resolver, model);
+    let of_gpu = homes.iter().filter(|home| **home == LayerHome::Gpu).count() as u64;
+    let low_bit_bytes = copy.times(u64::from(model.spec.experts()) * of_gpu);
     Placement { homes, cpu_layers: whole, miss, low_bit_bytes, single_buffer }
 }
 
+/// What a miss leads to, and the bytes of one low-bit copy.
 fn miss(resolver: &mut Resolver<'_>, model: &ModelPlan) -> (MissPlan, Bytes) {
     let section = &resolver.scenario().placement;
     let action = section.miss.unwrap_or(MissAction::Fetch);
@@ -111,9 +114,13 @@ fn miss(resolver: &mut Resolver<'_>, model: &ModelPlan) -> (MissPlan, Bytes) {
     let largest = model.experts.iter().max().copied().unwrap_or(Bytes::ZERO);
     let low_bit_ppm = (u128::from(copy.get()) * 1_000_000).div_ceil(u128::from(largest.get().max(1)));
     let low_bit_ppm = u64::try_from(low_bit_ppm).unwrap_or(u64::MAX);
-    let each = u64::from(model.spec.experts());
-    let copies = copy.times(each * model.experts.len() as u64);
-    (MissPlan { action, below_ppm, low_bit_ppm }, copies)
+    if let Some(dtype) = low_bit.filter(|_| copy > largest) {
+        resolver.refuse("placement.low_bit", |place| {
+            let found = format!("placement.low_bit: {} takes {copy} for an expert of {largest}", dtype.name);
+            Error::at(place, found).expected("a smaller type than the experts' own")
+        });
+    }
+    (MissPlan { action, below_ppm, low_bit_ppm }, copy)
 }
 
 fn low_bit(resolver: &mut Resolver<'_>) -> Option<Dtype> {

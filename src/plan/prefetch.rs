@@ -8,6 +8,7 @@ use super::types::{Overlap, PrefetchPlan};
 use super::workload::Workload;
 use crate::error::Error;
 use crate::memory::Tier;
+use crate::prefetch::PredictorRow;
 use crate::scenario::{ExpertHome, Percent};
 use crate::units::{Bytes, SimDuration};
 
@@ -17,25 +18,30 @@ const DEPTH_DEFAULT: u64 = 1;
 /// between the 80-90 % that mixtral-offloading and AdapMoE report for one layer ahead.
 const RECALL_DEFAULT: Percent = Percent::from_ppm(850_000);
 
+/// Who guesses, where anybody does. Called whatever the rest of the point is, so that a wrong name is told of.
+pub(super) fn predictor(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<PredictorRow> {
+    let name = resolver.scenario().prefetch.predictor.as_deref()?;
+    resolver.given("prefetch.predictor", name);
+    let row = inputs.predictors().find(name).cloned();
+    if row.is_none() {
+        resolver.refuse("prefetch.predictor", |place| {
+            let known = inputs.predictors().rows().iter().map(|row| row.name.as_str());
+            Error::at(place, format!("unknown predictor {name:?}")).nearest(name, known)
+        });
+    }
+    row
+}
+
 /// The prefetching of a point whose experts do not all lie in GPU memory.
 pub(super) fn resolve(
     resolver: &mut Resolver<'_>,
     inputs: &Inputs,
     model: &ModelPlan,
     workload: &Workload,
-    overlap: Overlap,
+    (row, overlap): (PredictorRow, Overlap),
     booked: &mut Booked,
 ) -> Option<PrefetchPlan> {
     let section = &resolver.scenario().prefetch;
-    let name = section.predictor.as_deref()?;
-    resolver.given("prefetch.predictor", name);
-    let Some(row) = inputs.predictors().find(name).cloned() else {
-        resolver.refuse("prefetch.predictor", |place| {
-            let known = inputs.predictors().rows().iter().map(|row| row.name.as_str());
-            Error::at(place, format!("unknown predictor {name:?}")).nearest(name, known)
-        });
-        return None;
-    };
     let depth = resolver.or_default("prefetch.depth", section.depth, DEPTH_DEFAULT, "default");
     let layers = model.experts.len() as u64;
     if depth >= layers.max(1) {
@@ -45,7 +51,7 @@ pub(super) fn resolve(
         });
         return None;
     }
-    if name == "none" || depth == 0 || booked.home == ExpertHome::Vram {
+    if row.name == "none" || depth == 0 || booked.home == ExpertHome::Vram {
         return None;
     }
     if overlap == Overlap::None {

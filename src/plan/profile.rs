@@ -54,7 +54,9 @@ pub(super) fn profile(
     // A dense model has nothing to count.
     let placement = &resolver.scenario().placement;
     let ranks = placement.hot_experts.is_some() || placement.warm_experts.is_some();
-    if !(policy.needs.profile || ranks) || model.experts.is_empty() {
+    let host = placement.dram_policy.as_deref().and_then(|name| inputs.registry().find(name));
+    let host = host.is_some_and(|row| row.needs.profile);
+    if !(policy.needs.profile || ranks || host) || model.experts.is_empty() {
         return Some((Arc::default(), false));
     }
     let (path, in_sample) = match &resolver.scenario().cache.profile {

@@ -20,7 +20,9 @@ pub(super) fn rates(resolver: &mut Resolver<'_>, machine: &MachinePlan, ledger: 
     let (needed, capacity) = (ledger.total(Tier::Vram), ledger.capacity(Tier::Vram));
     let spilled = needed.saturating_sub(capacity);
     let link = machine.copies.filter(|_| spills && spilled > Bytes::ZERO)?;
-    let memory = mixed(machine.rates.memory, link.curve.peak, spilled, needed)?;
+    // What spills comes through the GPU's memory system, too, however fast the link.
+    let slow = link.curve.peak.min(machine.rates.memory);
+    let memory = mixed(machine.rates.memory, slow, spilled, needed)?;
     let why = format!("{spilled} of {needed} spill to host memory and are read at {}", link.curve.peak);
     resolver.note("gpu memory rate, spilled", memory, why);
     Some(GpuRates { memory, ..machine.rates })

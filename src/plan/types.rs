@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::cache::{CacheShape, ExpertCache, Future, Grouping, Policy, PolicyInput, PolicyRow, Scope};
 use crate::memory::Ledger;
 use crate::metrics::ConfigLabels;
+use crate::model::{Dtype, LayerSpec};
 use crate::prefetch::{PredictorRow, Profile};
 use crate::resource::{DriveCurve, RateCurve};
 pub use crate::scenario::MissAction;
@@ -92,6 +93,8 @@ pub struct Machine {
     pub cpu: Option<CpuRates>,
     /// Host memory that CPU, copies and reads share; absent where they cannot exceed it together.
     pub dram_bus: Option<Bandwidth>,
+    /// Theoretical bandwidth of host memory, where it is known.
+    pub dram: Option<Bandwidth>,
     /// What runs side by side.
     pub overlap: Overlap,
     /// One buffer for one expert at a time: the next copy begins when the expert before it has computed.
@@ -177,8 +180,32 @@ pub struct CachePlan {
     pub elsewhere: Vec<u32>,
     /// Share of lookups that hit in parts per million, assumed instead of replayed.
     pub hit_rate_ppm: Option<u64>,
-    /// Bytes that the cache shares with the KV cache, where it gives way as the context grows.
-    pub shared_with_kv: Option<Bytes>,
+    /// Where the cache gives way to the KV cache as the context grows.
+    pub shared_with_kv: Option<SharedRoom>,
+}
+
+/// GPU memory that the expert cache and the KV cache share.
+#[derive(Clone, Debug)]
+pub struct SharedRoom {
+    /// What both may take together.
+    pub(super) bytes: Bytes,
+    /// Layers whose keys and values lie in GPU memory.
+    pub(super) layers: Vec<LayerSpec>,
+    /// How they are stored.
+    pub(super) kv: Dtype,
+}
+
+impl SharedRoom {
+    /// What is left for experts beside the keys and values of `sequences` sequences of `context` tokens each.
+    pub fn for_experts(&self, context: u64, sequences: u64) -> Bytes {
+        self.bytes.saturating_sub(kv_bytes(&self.layers, context, self.kv, sequences))
+    }
+}
+
+/// Bytes of the keys and values of so many sequences in these layers; saturates at 2^64.
+pub(super) fn kv_bytes(layers: &[LayerSpec], context: u64, kv: Dtype, sequences: u64) -> Bytes {
+    let of_one = layers.iter().map(|layer| layer.kv_bytes(context, kv).get());
+    Bytes::new(of_one.fold(0, u64::saturating_add).saturating_mul(sequences))
 }
 
 /// What is replayed.

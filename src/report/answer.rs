@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::format::{counted, ratio, size, span};
+use super::bottleneck::{Bound, bottleneck, bound};
+use super::format::{counted, ratio, size};
+use super::point::ranged;
 use super::series::Varying;
 use crate::metrics::{Row, Summary};
 
@@ -51,6 +53,7 @@ pub(super) fn answer(rows: &[Row]) -> Vec<String> {
         let left_out = counted(models.len() - MODELS_MAX, "more model");
         sentences.push(format!("**And {left_out}:** see results.csv."));
     }
+    sentences.extend(bottlenecks(&ran, models.len()));
     sentences.extend(policy_contest(&ran, &varying));
     sentences.extend(cliff(&ran));
     sentences
@@ -91,15 +94,37 @@ fn described(point: &Ran<'_>, varying: &Varying) -> String {
     let config = &point.row.config;
     let cache = format!(" with {} for experts", size(config.cache_capacity_bytes));
     format!(
-        "{}{} (point {}): TPOT {} (p10 {}, p90 {} over sequences), {} of VRAM in all",
+        "{}{} (point {}): TPOT {}, {} of VRAM in all",
         varying.label(point.row),
         if config.experts_total_bytes > 0 { cache.as_str() } else { "" },
         point.row.index,
-        span(point.tpot_ns),
-        span(point.summary.tpot_ns.p10),
-        span(point.summary.tpot_ns.p90),
+        ranged(&point.summary.tpot_ns),
         size(point.vram_bytes),
     )
+}
+
+/// What holds back how many of the real points, and the fastest of them where there is one model.
+fn bottlenecks(ran: &[Ran<'_>], models: usize) -> Option<String> {
+    let real = || ran.iter().filter(|point| !point.row.config.policy_is_oracle);
+    let mut counts: BTreeMap<Bound, usize> = BTreeMap::new();
+    for found in real().filter_map(|point| bound(point.summary)) {
+        *counts.entry(found).or_default() += 1;
+    }
+    let total = counts.values().sum::<usize>();
+    let mut ranking: Vec<(Bound, usize)> = counts.into_iter().collect();
+    ranking.sort_by_key(|(bound, count)| (std::cmp::Reverse(*count), *bound));
+    let listed: Vec<String> = match ranking.as_slice() {
+        [] => return None,
+        [(bound, _)] if total > 1 => vec![format!("{} at all {total} points", bound.name())],
+        several => several
+            .iter()
+            .map(|(bound, count)| format!("{} at {}", bound.name(), counted(*count, "point")))
+            .collect(),
+    };
+    let fastest = real().min_by_key(|point| (point.tpot_ns, point.vram_bytes, point.row.index));
+    let of_fastest = fastest.filter(|_| models == 1).and_then(|point| bottleneck(point.summary));
+    let of_fastest = of_fastest.map(|text| format!(" Of the fastest: {text}.")).unwrap_or_default();
+    Some(format!("**Bottleneck:** {}.{of_fastest}", listed.join(", ")))
 }
 
 /// Which policy wins where two or more real ones ran under equal conditions, and by how much.

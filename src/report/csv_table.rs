@@ -19,6 +19,7 @@ const CONFIG: &[Column<Row>] = &[
     ("oracle", |row| row.config.policy_is_oracle.to_string()),
     ("cache_scope", |row| row.config.cache_scope.clone()),
     ("replay", |row| row.config.replay.clone()),
+    ("prefetch", |row| row.config.prefetch.clone()),
     ("cache_capacity_bytes", |row| row.config.cache_capacity_bytes.to_string()),
     ("cache_share_pct", |row| percent(row.config.cache_capacity_bytes, row.config.experts_total_bytes, 4)),
     ("vram_needed_bytes", |row| needed(row, "vram")),
@@ -34,28 +35,57 @@ const CONFIG: &[Column<Row>] = &[
     }),
 ];
 
-/// What the point measured; empty where it could not run.
+/// What the point measured; empty where it could not run, and where it has no such device. Utilisation and bytes are
+/// those of the whole run, prompts included; all other columns say their phase or are of decode.
 const RESULTS: &[Column<Summary>] = &[
     ("decode_tokens_per_s", |s| per_second(s.decode.tokens, s.decode_time.total_ns(), 3)),
+    ("tpot_ms_min", |s| known_ms(&s.tpot_ns, s.tpot_ns.min)),
     ("tpot_ms_p10", |s| known_ms(&s.tpot_ns, s.tpot_ns.p10)),
     ("tpot_ms_p50", |s| known_ms(&s.tpot_ns, s.tpot_ns.p50)),
     ("tpot_ms_p90", |s| known_ms(&s.tpot_ns, s.tpot_ns.p90)),
+    ("tpot_ms_max", |s| known_ms(&s.tpot_ns, s.tpot_ns.max)),
+    ("tpot_sequences", |s| s.tpot_ns.count.to_string()),
     ("token_latency_ms_p50", |s| known_ms(&s.token_latency_ns, s.token_latency_ns.p50)),
     ("token_latency_ms_p90", |s| known_ms(&s.token_latency_ns, s.token_latency_ns.p90)),
     ("token_latency_ms_p99", |s| known_ms(&s.token_latency_ns, s.token_latency_ns.p99)),
+    ("ttft_ms_min", |s| known_ms(&s.ttft_ns, s.ttft_ns.min)),
     ("ttft_ms_p50", |s| known_ms(&s.ttft_ns, s.ttft_ns.p50)),
+    ("ttft_ms_max", |s| known_ms(&s.ttft_ns, s.ttft_ns.max)),
     ("hit_rate_decode_pct", |s| percent(s.decode.hits, s.decode.lookups, 4)),
     ("hit_rate_when_needed_pct", |s| percent(s.decode.hits_when_needed, s.decode.lookups, 4)),
     ("hit_rate_weight_pct", |s| percent(s.decode.weight_hit, s.decode.weight_total, 4)),
+    ("hit_rate_dram_pct", |s| percent(s.decode.dram_hits, s.decode.dram_lookups, 4)),
     ("miss_bytes_per_token", |s| ratio(u128::from(s.decode.miss_bytes), u128::from(s.decode.tokens), 1)),
+    ("fetched_experts_per_token", |s| per_decoded(s, s.decode.fetched)),
+    ("on_cpu_experts_per_token", |s| per_decoded(s, s.decode.on_cpu)),
+    ("degraded_experts_per_token", |s| per_decoded(s, s.decode.degraded)),
+    ("skipped_experts_per_token", |s| per_decoded(s, s.decode.skipped)),
+    ("substituted_experts_per_token", |s| per_decoded(s, s.decode.substituted)),
+    ("degraded_weight_pct", |s| percent(s.decode.weight_degraded, s.decode.weight_total, 4)),
+    ("skipped_weight_pct", |s| percent(s.decode.weight_skipped, s.decode.weight_total, 4)),
+    ("substituted_weight_pct", |s| percent(s.decode.weight_substituted, s.decode.weight_total, 4)),
+    ("prefetch_issued_per_token", |s| prefetched(s, s.prefetch.issued)),
+    ("prefetch_used_per_token", |s| prefetched(s, s.prefetch.used)),
+    ("prefetch_late_per_token", |s| prefetched(s, s.prefetch.late)),
+    ("prefetch_wasted_bytes_per_token", |s| prefetched(s, s.prefetch.wasted_bytes)),
     ("h2d_bytes", |s| link(s, "h2d", |l| l.bytes.to_string())),
     ("nvme_bytes", |s| link(s, "nvme", |l| l.bytes.to_string())),
-    ("gpu_busy_pct", |s| link(s, "gpu", busy)),
-    ("h2d_busy_pct", |s| link(s, "h2d", busy)),
-    ("nvme_busy_pct", |s| link(s, "nvme", busy)),
+    ("gpu_bytes_per_token", |s| link_per_token(s, "gpu")),
+    ("h2d_bytes_per_token", |s| link_per_token(s, "h2d")),
+    ("d2h_bytes_per_token", |s| link_per_token(s, "d2h")),
+    ("nvme_bytes_per_token", |s| link_per_token(s, "nvme")),
+    ("cpu_bytes_per_token", |s| link_per_token(s, "cpu")),
+    ("dram_bytes_per_token", |s| link_per_token(s, "dram")),
+    ("gpu_utilisation_pct", |s| link(s, "gpu", busy)),
+    ("h2d_utilisation_pct", |s| link(s, "h2d", busy)),
+    ("d2h_utilisation_pct", |s| link(s, "d2h", busy)),
+    ("nvme_utilisation_pct", |s| link(s, "nvme", busy)),
+    ("cpu_utilisation_pct", |s| link(s, "cpu", busy)),
+    ("dram_utilisation_pct", |s| link(s, "dram", busy)),
     ("gpu_compute_ms_per_token", |s| per_token_ms(s, s.decode_time.gpu_compute_ns)),
-    ("wait_h2d_ms_per_token", |s| per_token_ms(s, s.decode_time.wait_h2d_ns)),
-    ("wait_nvme_ms_per_token", |s| per_token_ms(s, s.decode_time.wait_nvme_ns)),
+    ("wait_h2d_ms_per_token", |s| waited(s, "h2d", s.decode_time.wait_h2d_ns)),
+    ("wait_nvme_ms_per_token", |s| waited(s, "nvme", s.decode_time.wait_nvme_ns)),
+    ("wait_cpu_ms_per_token", |s| waited(s, "cpu", s.decode_time.wait_cpu_ns)),
     ("overhead_ms_per_token", |s| per_token_ms(s, s.decode_time.overhead_ns)),
     ("overshoot_bytes_max", |s| s.overshoot_bytes_max.to_string()),
 ];
@@ -69,7 +99,33 @@ fn known_ms(quantiles: &Quantiles, ns: u64) -> String {
 }
 
 fn link(summary: &Summary, name: &str, show: fn(&LinkUse) -> String) -> String {
-    summary.links.iter().find(|link| link.name == name).map_or_else(String::new, show)
+    summary.link(name).map_or_else(String::new, show)
+}
+
+fn link_per_token(summary: &Summary, name: &str) -> String {
+    let tokens = u128::from(summary.tokens());
+    summary.link(name).map_or_else(String::new, |link| ratio(u128::from(link.bytes), tokens, 1))
+}
+
+/// Experts of decode lookups for each decoded token.
+fn per_decoded(summary: &Summary, experts: u64) -> String {
+    ratio(u128::from(experts), u128::from(summary.decode.tokens), 4)
+}
+
+/// Experts or bytes for each token of the run; empty where nothing was ever to be fetched ahead.
+fn prefetched(summary: &Summary, count: u64) -> String {
+    if summary.prefetch.predicted == 0 {
+        return String::new();
+    }
+    ratio(u128::from(count), u128::from(summary.tokens()), 4)
+}
+
+/// Empty where there is no such device and nothing waited for it.
+fn waited(summary: &Summary, name: &str, ns: u64) -> String {
+    if summary.link(name).is_none() && ns == 0 {
+        return String::new();
+    }
+    per_token_ms(summary, ns)
 }
 
 fn busy(link: &LinkUse) -> String {

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use super::answer::answer;
-use super::format::counted;
+use super::bottleneck::Bound;
+use super::format::{counted, percent, ratio};
 use super::meta::{ReportMeta, axis_value};
 use super::pictures;
 use super::series::fastest_of;
 use super::text_table::{RESULT_TITLES, last_part, result_cells};
-use crate::metrics::{Outcome, Row};
+use crate::metrics::{Outcome, Row, Summary};
 
 /// Rows of the table.
 const ROWS_MAX: usize = 40;
@@ -91,8 +92,41 @@ fn results(text: &mut String, meta: &ReportMeta, rows: &[Row]) {
         let _ = writeln!(text, "\n{left_out} in [results.csv](results.csv).");
     }
     text.push_str(
-        "\nTPOT is the mean time per output token of a sequence; p10, p50 and p90 are over sequences.\n",
+        "\nTPOT is the mean time per output token of a sequence; p50, min and max are over sequences.\n",
     );
+    time_shares(text, &shown);
+}
+
+/// Time shares of the points that decoded, without those that are zero everywhere.
+fn time_shares(text: &mut String, shown: &[&Row]) {
+    let decoded = |summary: &&Summary| summary.decode_time.total_ns() > 0;
+    let ran: Vec<(u64, &Summary)> =
+        shown.iter().filter_map(|row| Some((row.index, row.summary().filter(decoded)?))).collect();
+    if ran.is_empty() {
+        return;
+    }
+    let takes = |bound: &Bound| ran.iter().any(|(_, summary)| bound.share_ns(&summary.decode_time) > 0);
+    let bounds: Vec<Bound> = Bound::ALL.into_iter().filter(takes).collect();
+    let devices: Vec<&str> = ["gpu", "h2d", "d2h", "nvme", "cpu", "dram"]
+        .into_iter()
+        .filter(|name| ran.iter().any(|(_, summary)| summary.link(name).is_some_and(|link| link.jobs > 0)))
+        .collect();
+    let titles = bounds.iter().map(|bound| format!("{} ms", bound.label()));
+    let titles: Vec<String> = titles.chain(devices.iter().map(|name| format!("{name} busy %"))).collect();
+    let _ = write!(text, "\n## Where the time goes\n\n| point | {} |\n|---|", titles.join(" | "));
+    text.push_str(&"---:|".repeat(titles.len()));
+    text.push('\n');
+    for (index, summary) in &ran {
+        let tokens = u128::from(summary.decode.tokens) * 1_000_000;
+        let share = |bound: &Bound| ratio(u128::from(bound.share_ns(&summary.decode_time)), tokens, 3);
+        let busy = |name: &&str| {
+            let books = summary.link(name).map(|link| percent(link.busy_ns, link.busy_ns + link.idle_ns, 1));
+            books.unwrap_or_else(|| "-".to_owned())
+        };
+        let cells: Vec<String> = bounds.iter().map(share).chain(devices.iter().map(busy)).collect();
+        let _ = writeln!(text, "| {index} | {} |", cells.join(" | "));
+    }
+    text.push_str("\nMilliseconds per decoded token over all sequences; busy is a share of the whole run, prompts included.\n");
 }
 
 /// Points that cannot run, grouped by reason, in the order in which a reason first appears.

@@ -7,19 +7,23 @@
 //! Left out on purpose: no report computes a result. What is not in a row is not shown.
 
 mod answer;
+mod bottleneck;
 mod csv_table;
 mod draw;
 mod effects;
+mod explanation;
 pub mod folder;
 mod format;
 mod json;
 mod labelled;
 mod markdown;
 mod meta;
+mod numeric_axis;
 mod pictures;
 mod point;
 mod series;
 mod text_table;
+mod timeline;
 pub mod trace_pictures;
 pub mod trace_text;
 mod validation;
@@ -28,12 +32,14 @@ mod validation_page;
 pub use answer::answer_text;
 pub use csv_table::csv;
 pub use effects::{effects_files, effects_page, effects_page_pictures, effects_text};
+pub use explanation::{explanation, explanation_json};
 pub use json::{json, parse_json};
 pub use labelled::labelled;
 pub use markdown::markdown;
 pub use meta::ReportMeta;
 pub use point::point;
 pub use text_table::table;
+pub use timeline::timeline;
 pub use validation::{validation_csv, validation_files, validation_text};
 pub use validation_page::{validation_page, validation_page_pictures};
 

@@ -11,7 +11,7 @@ const ROWS_MAX: usize = 40;
 const CELL_CHARS_MAX: usize = 32;
 
 /// Column titles of what follows the axes.
-pub(super) const RESULT_TITLES: [&str; 5] = ["hit %", "TPOT ms p50 [p10-p90]", "tok/s", "VRAM", "status"];
+pub(super) const RESULT_TITLES: [&str; 5] = ["hit %", "TPOT ms p50 [min-max]", "tok/s", "VRAM", "status"];
 
 /// The rows as an aligned table, every line ending in a line feed. Of more than 40 rows it shows the fastest real policy
 /// at each setting and capacity, as many as fit, and says how many points it leaves out.
@@ -63,7 +63,7 @@ fn latency(tpot: &Quantiles) -> String {
     let ms = |ns: u64| ratio(u128::from(ns), 1_000_000, 2);
     match tpot.count {
         0 => "-".to_owned(),
-        _ => format!("{} [{}-{}]", ms(tpot.p50), ms(tpot.p10), ms(tpot.p90)),
+        _ => format!("{} [{}-{}]", ms(tpot.p50), ms(tpot.min), ms(tpot.max)),
     }
 }
 

@@ -63,4 +63,11 @@ impl ExpertCosts {
     pub fn time(&self, layer: u32, tokens: u64) -> SimDuration {
         self.kernel.time(tokens, self.flops_per_token, self.bytes(layer))
     }
+
+    /// The same experts computed by another kernel.
+    pub(super) fn with_kernel(&self, kernel: MoeKernel) -> Self {
+        let top_k = self.single_token.iter().map(|counts| counts.len() - 1).max().unwrap_or(0);
+        let top_k = u32::try_from(top_k).unwrap_or(u32::MAX);
+        Self::new(kernel, self.flops_per_token / 2, self.layer_bytes.clone(), top_k)
+    }
 }

@@ -44,6 +44,16 @@ impl MoeKernel {
         self.fixed
     }
 
+    /// The same on a GPU of other rates.
+    pub(super) fn with_rates(self, change: impl Fn(GpuRates) -> GpuRates) -> Self {
+        Self { rates: change(self.rates), ..self }
+    }
+
+    /// The same with another fixed time.
+    pub(super) fn with_fixed(self, fixed: SimDuration) -> Self {
+        Self { fixed, ..self }
+    }
+
     /// Tokens that the kernel computes for an expert with `tokens` tokens.
     pub fn padded(&self, tokens: u64) -> u64 {
         if tokens >= self.tile || tokens == 0 {

@@ -170,4 +170,18 @@ impl PassCosts {
         self.stretch_of_layer.iter().map(|stretch| of(&self.stretches[*stretch])).sum::<Bytes>()
             + of(&self.tail)
     }
+
+    /// The same on a GPU of other rates, those of the kernel of routed experts included.
+    #[must_use]
+    pub fn with_rates(&self, change: impl Fn(GpuRates) -> GpuRates) -> Self {
+        let experts = self.experts.with_kernel(self.experts.kernel().with_rates(&change));
+        Self { rates: change(self.rates), experts, ..self.clone() }
+    }
+
+    /// The same with other times of the engine; `fixed` is what a launch of routed experts takes beside its work.
+    #[must_use]
+    pub fn with_overheads(&self, overheads: Overheads, fixed: SimDuration) -> Self {
+        let experts = self.experts.with_kernel(self.experts.kernel().with_fixed(fixed));
+        Self { overheads, experts, ..self.clone() }
+    }
 }

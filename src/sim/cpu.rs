@@ -47,6 +47,11 @@ impl CpuPool {
         Some(job)
     }
 
+    /// What runs, and since when.
+    pub(super) fn running(&self) -> Option<(SimTime, CpuJob)> {
+        self.running
+    }
+
     /// The running job ends now.
     pub(super) fn finish(&mut self, now: SimTime) -> Option<CpuWork> {
         let (since, job) = self.running.take()?;

@@ -9,7 +9,7 @@ use super::event::{Device, Happening};
 use crate::engine::Engine;
 use crate::metrics::LinkUse;
 use crate::plan::{CopyPlan, Machine};
-use crate::resource::{Channel, Class, CopyEngine, FairLink, FlowId, Transfer};
+use crate::resource::{Channel, Class, CopyEngine, FairLink, FlowId, Piece, Transfer};
 use crate::units::{Bytes, SimDuration, SimTime};
 
 /// What a device has finished.
@@ -87,17 +87,14 @@ impl Fabric {
         }
     }
 
-    /// Queues a transfer, and starts it where the device is idle.
+    /// Queues a transfer, and starts it where the device is idle. The drive waits for [`Fabric::go_on`]: how fast it
+    /// reads depends on how many reads it is asked for at once.
     pub(super) fn transfer(&mut self, events: &mut Engine<Happening>, device: Device, transfer: Transfer) {
-        self.queue(device, transfer);
-        self.start(events, device);
-    }
-
-    /// Queues a transfer that [`Fabric::go_on`] starts: a drive that is given several reads at once has all of them
-    /// outstanding when it begins the first.
-    pub(super) fn queue(&mut self, device: Device, transfer: Transfer) {
         if let Some(engine) = self.engine_of(device) {
             engine.push(transfer);
+            if device != Device::Nvme {
+                self.start(events, device);
+            }
         }
     }
 
@@ -155,6 +152,27 @@ impl Fabric {
         }
         self.tick(events);
         device
+    }
+
+    /// The transfer, or piece of one, that a device is busy with.
+    pub(super) fn moving(&self, device: Device) -> Option<Piece> {
+        let engine = match device {
+            Device::H2d => &self.h2d,
+            Device::D2h => &self.d2h,
+            Device::Nvme => &self.nvme,
+            Device::Cpu => &None,
+        };
+        engine.as_ref().and_then(CopyEngine::running)
+    }
+
+    /// The job that the CPU is busy with, and since when.
+    pub(super) fn computing(&self) -> Option<(SimTime, CpuJob)> {
+        self.cpu.as_ref().and_then(CpuPool::running)
+    }
+
+    /// Copies to the GPU that run or wait.
+    pub(super) fn h2d_queue(&self) -> usize {
+        self.h2d.as_ref().map_or(0, CopyEngine::outstanding)
     }
 
     /// What ran on a device has ended: says what is complete with it. The device stays idle until

@@ -12,29 +12,31 @@ use crate::trace::ExpertNumber;
 use crate::units::{Bytes, SimDuration};
 
 /// Tag of activations on their way to the CPU or back.
-const ACTIVATIONS: u32 = u32::MAX;
+pub(super) const ACTIVATIONS: u32 = u32::MAX;
 /// Bit of the tags of prefetches; the rest is the expert's number over all layers.
 pub(super) const PREFETCH: u32 = 1 << 31;
 
 impl<I: ExpertNumber> Simulation<'_, I> {
-    /// Sets everything in motion that the missing experts need.
+    /// Sets everything in motion that the missing experts need, in order of appearance, whoever computes them.
     pub(super) fn start_missing(&mut self) {
-        let fetched = self.event.of_fate(Fate::Fetch).count();
-        self.event.awaited = fetched;
+        self.event.awaited = self.event.of_fate(Fate::Fetch).count();
         if self.event.has(Fate::Cpu) {
             self.start_cpu();
         }
-        if self.plan.machine.single_buffer {
-            self.fetch_next_into_the_buffer();
-        } else if fetched > 0 {
-            for index in 0..self.event.missing.len() {
-                let missing = self.event.missing[index];
-                if missing.fate == Fate::Fetch && !missing.under_way {
-                    self.fetch(index);
-                }
+        let one_by_one = self.plan.machine.single_buffer;
+        for index in 0..self.event.missing.len() {
+            let missing = self.event.missing[index];
+            let now = match missing.fate {
+                Fate::Cpu => missing.on_nvme,
+                Fate::Fetch => !missing.under_way && !one_by_one,
+                _ => false,
+            };
+            if now {
+                self.fetch(index);
             }
-            self.fabric.go_on(&mut self.engine, Device::Nvme);
         }
+        self.fabric.go_on(&mut self.engine, Device::Nvme);
+        self.fetch_next_into_the_buffer();
     }
 
     /// With one buffer for one expert, the next copy begins when nothing is copied or computed.
@@ -50,12 +52,11 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         }
     }
 
-    /// Copies a missing expert, or queues the read that comes before; the caller lets the drive go on.
     fn fetch(&mut self, index: usize) {
         let tag = u32::try_from(index).unwrap_or(u32::MAX);
         if self.event.missing[index].on_nvme {
             let size = self.plan.costs.experts().bytes(self.layer);
-            self.fabric.queue(Device::Nvme, demand(tag, size));
+            self.fabric.transfer(&mut self.engine, Device::Nvme, demand(tag, size));
         } else {
             self.copy(tag);
         }
@@ -113,18 +114,11 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         self.plan.machine.d2h.map_or(SimDuration::ZERO, |link| link.curve.time(size))
     }
 
-    /// The CPU's part begins when its input is there: activations from the GPU, and experts from NVMe.
+    /// The CPU's part begins when its input is there: activations from the GPU, and experts from NVMe, which are asked for
+    /// by the caller.
     fn start_cpu(&mut self) {
         self.cpu_busy = true;
-        self.cpu_waits_for = 1;
-        for index in 0..self.event.missing.len() {
-            let missing = self.event.missing[index];
-            if missing.fate == Fate::Cpu && missing.on_nvme {
-                self.cpu_waits_for += 1;
-                self.fetch(index);
-            }
-        }
-        self.fabric.go_on(&mut self.engine, Device::Nvme);
+        self.cpu_waits_for = 1 + self.event.of_fate(Fate::Cpu).filter(|missing| missing.on_nvme).count();
         if self.home() != LayerHome::Cpu && self.fabric.has(Device::D2h) {
             let size = self.activation_bytes();
             self.fabric.transfer(&mut self.engine, Device::D2h, demand(ACTIVATIONS, size));

@@ -20,10 +20,12 @@ mod cost;
 mod cpu;
 mod event;
 mod fabric;
+mod faster;
 mod fetch;
 mod layer;
 mod miss;
 mod prefetching;
+mod recorder;
 mod run;
 
-pub use run::simulate;
+pub use run::{record, simulate};

@@ -81,6 +81,11 @@ impl Prefetching {
         self.take_back(fabric);
     }
 
+    /// Bytes that the buffer holds or awaits.
+    pub(super) fn held_bytes(&self) -> u64 {
+        self.prefetcher.held_bytes()
+    }
+
     pub(super) fn into_counts(self) -> PrefetchCounts {
         self.prefetcher.counts()
     }
@@ -115,6 +120,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
     pub(super) fn prefetch_ahead(&mut self) {
         let Some(mut prefetching) = self.prefetching.take() else { return };
         let pass = self.pass as u64;
+        prefetching.hear_of_starts(&mut self.fabric);
         let seen = Observed { layer: self.layer, experts: &self.event.asked, pass };
         prefetching.prefetcher.observe(&seen);
         prefetching.prefetcher.event_over(self.layer, &mut prefetching.cancelled);
@@ -147,14 +153,16 @@ impl<I: ExpertNumber> Simulation<'_, I> {
                 .is_some_and(|dram| dram.is_resident(object / shape.experts, object % shape.experts));
             let from_nvme = self.fabric.has(Device::Nvme) && !in_host;
             let device = if from_nvme { Device::Nvme } else { Device::H2d };
+            if !self.fabric.has(device) {
+                // Memory is one pool, and the expert lies in it.
+                prefetching.prefetcher.arrived(object);
+                continue;
+            }
             let transfer =
                 Transfer { tag: PREFETCH | object, bytes: Bytes::new(bytes), class: Class::Prefetch };
-            self.fabric.queue(device, transfer);
+            self.fabric.transfer(&mut self.engine, device, transfer);
         }
-        if !prefetching.requests.is_empty() {
-            self.fabric.go_on(&mut self.engine, Device::Nvme);
-            self.fabric.go_on(&mut self.engine, Device::H2d);
-        }
+        self.fabric.go_on(&mut self.engine, Device::Nvme);
         self.prefetching = Some(prefetching);
     }
 

@@ -6,11 +6,13 @@ use super::event::{Device, Happening};
 use super::fabric::{Fabric, Finished};
 use super::layer::{AssumedHits, Fate, LayerEvent};
 use super::prefetching::Prefetching;
+use super::recorder::{Launch, Recorder};
 use crate::cache::replay::Routing;
 use crate::cache::{ExpertCache, Policy};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::Summary;
+use crate::metrics::timeline::{Timeline, Window};
 use crate::plan::{LayerHome, Overlap, Plan};
 use crate::resource::SerialDevice;
 use crate::serving::StretchCost;
@@ -22,10 +24,28 @@ use crate::units::{SimDuration, SimTime};
 /// # Errors
 /// A simulation that does not advance, which would be a bug of the simulator.
 pub fn simulate(plan: &Plan) -> Result<Summary> {
+    let (summary, _) = match plan.workload.trace.ids() {
+        Ids::U8(ids) => Simulation::new(plan, ids).run(None),
+        Ids::U16(ids) => Simulation::new(plan, ids).run(None),
+    }?;
+    Ok(summary)
+}
+
+/// Simulates one configuration and writes down what every device did within a window of time. The summary is that of
+/// [`simulate`].
+///
+/// # Errors
+/// As [`simulate`].
+pub fn record(plan: &Plan, window: Window) -> Result<(Summary, Timeline)> {
+    let recorder = Some(Box::new(Recorder::new(plan, window)));
     match plan.workload.trace.ids() {
-        Ids::U8(ids) => Simulation::new(plan, ids).run(),
-        Ids::U16(ids) => Simulation::new(plan, ids).run(),
+        Ids::U8(ids) => Simulation::new(plan, ids).run(recorder),
+        Ids::U16(ids) => Simulation::new(plan, ids).run(recorder),
     }
+    .map(|(summary, recorder)| {
+        let span_ns = summary.span_ns;
+        (summary, recorder.map(|recorder| recorder.finish(span_ns)).unwrap_or_default())
+    })
 }
 
 pub(super) struct Simulation<'a, I> {
@@ -57,6 +77,7 @@ pub(super) struct Simulation<'a, I> {
     decode_before: (u64, u64),
     /// What ended last beside the GPU stream, and so ends the stream's idle time if it stood idle.
     pub(super) wait: Wait,
+    pub(super) recorder: Option<Box<Recorder>>,
 }
 
 impl<'a, I: ExpertNumber> Simulation<'a, I> {
@@ -86,14 +107,19 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             stretch_costs: Vec::new(),
             decode_before: (0, 0),
             wait: Wait::Cpu,
+            recorder: None,
         }
     }
 
-    fn run(mut self) -> Result<Summary> {
+    fn run(mut self, recorder: Option<Box<Recorder>>) -> Result<(Summary, Option<Box<Recorder>>)> {
+        self.recorder = recorder;
         if !self.plan.workload.passes.is_empty() {
             self.engine.schedule_at(SimTime::ZERO, Happening::PassBegins);
         }
-        while let Some(happening) = self.engine.next()? {
+        // A prefetch in vain may outlast the last token: nobody waits for its end.
+        while self.pass < self.plan.workload.passes.len()
+            && let Some(happening) = self.engine.next()?
+        {
             match happening {
                 Happening::PassBegins => self.begin_pass(),
                 Happening::Routed => self.route(),
@@ -111,6 +137,10 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
                 }
                 Happening::PassDone => self.finish_pass(),
             }
+            self.record_levels();
+        }
+        if self.pass < self.plan.workload.passes.len() {
+            return Err(Error::new(format!("pass {} waits for something that never comes", self.pass)));
         }
         if let Some(prefetching) = &mut self.prefetching {
             prefetching.end_of_sequence(&mut self.fabric);
@@ -120,7 +150,8 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         links.extend(self.fabric.usage(span));
         let overshoot = self.overshoot_max.max(self.cache.overshoot_max());
         let prefetch = self.prefetching.map(Prefetching::into_counts).unwrap_or_default();
-        Ok(self.books.summarise(links, span, overshoot, self.engine.dispatched(), prefetch))
+        let summary = self.books.summarise(links, span, overshoot, self.engine.dispatched(), prefetch);
+        Ok((summary, self.recorder))
     }
 
     pub(super) fn current_pass(&self) -> &'a Pass {
@@ -133,13 +164,15 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
 
     /// Appends work to the GPU stream and schedules its end. If the stream stood idle, what ended last beside it is what
     /// it waited for.
-    fn compute(&mut self, cost: StretchCost, end: Happening) {
+    fn compute(&mut self, cost: StretchCost, launch: Launch, end: Happening) {
         let now = self.engine.now();
         if self.gpu.free_at() < now {
             self.books.waited(self.gpu.free_at(), now, self.wait);
+            self.record_wait(self.gpu.free_at());
         }
         self.books.gpu(cost.compute, cost.overhead);
         let job = self.gpu.submit(now, cost.compute + cost.overhead, cost.bytes);
+        self.record_launch(job, &cost, launch);
         self.engine.schedule_at(job.end, end);
     }
 
@@ -149,9 +182,10 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         if previous != Some(pass.sequence) {
             self.begin_sequence(previous.is_some());
         }
-        if let Some(shared) = self.plan.cache.shared_with_kv {
-            let kv = self.plan.costs.kv_bytes(pass.context + 1).times(u64::from(pass.sequences));
-            self.cache.set_capacity(shared.saturating_sub(kv).get().min(self.plan.cache.shape.total()));
+        if let Some(shared) = &self.plan.cache.shared_with_kv {
+            let sequences = u64::from(pass.sequences);
+            let room = shared.for_experts(pass.context + pass.rows / sequences, sequences);
+            self.cache.set_capacity(room.get().min(self.plan.cache.shape.total()));
         }
         self.pass_began = self.engine.now();
         self.decode_before = (self.books.decode.lookups, self.books.decode.hits);
@@ -174,10 +208,11 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
 
     /// The stretch up to the router of the current layer, or the tail where there is no further layer.
     fn begin_layer(&mut self, extra_overhead: SimDuration) {
-        let (mut cost, end) = if self.layer < self.layers {
-            (self.stretch_costs[self.plan.costs.stretch_of(self.layer)], Happening::Routed)
+        let (mut cost, launch, end) = if self.layer < self.layers {
+            let stretch = self.plan.costs.stretch_of(self.layer);
+            (self.stretch_costs[stretch], Launch::Stretch, Happening::Routed)
         } else {
-            (self.plan.costs.tail_cost(self.current_pass()), Happening::PassDone)
+            (self.plan.costs.tail_cost(self.current_pass()), Launch::Head, Happening::PassDone)
         };
         cost.overhead += extra_overhead;
         if self.layer < self.layers && self.home() == LayerHome::Cpu {
@@ -191,7 +226,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         {
             cost.overhead += prefetching.cost();
         }
-        self.compute(cost, end);
+        self.compute(cost, launch, end);
     }
 
     fn route(&mut self) {
@@ -205,7 +240,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         if cost == StretchCost::default() {
             self.resident_done();
         } else {
-            self.compute(cost, Happening::ResidentDone);
+            self.compute(cost, Launch::Resident, Happening::ResidentDone);
         }
     }
 
@@ -220,6 +255,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
     /// What ran on a device has ended.
     fn device_done(&mut self, device: Device) {
         let now = self.engine.now();
+        self.record_device(device);
         match self.fabric.finish(now, device) {
             Some(Finished::Moved(device, tag)) => self.moved(device, tag),
             Some(Finished::Computed(CpuWork::Stretch)) => {
@@ -252,7 +288,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             }
         };
         self.event.computing += 1;
-        self.compute(cost, Happening::MissingDone);
+        self.compute(cost, Launch::Arrived(index), Happening::MissingDone);
     }
 
     fn finish_layer_if_done(&mut self) {
@@ -271,6 +307,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
     fn finish_pass(&mut self) {
         let span = self.engine.now().since(self.pass_began);
         self.books.close_pass(self.current_pass(), span, self.decode_before);
+        self.record_pass(self.pass_began);
         self.pass += 1;
         if self.pass < self.plan.workload.passes.len() {
             self.engine.schedule_in(SimDuration::ZERO, Happening::PassBegins);

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::metrics::{Outcome, Row};
-use crate::plan::{Inputs, plan};
-use crate::scenario::ScenarioFile;
-use crate::sim::simulate;
+use crate::metrics::timeline::{Timeline, Window};
+use crate::metrics::{Outcome, Row, Summary};
+use crate::plan::{Inputs, Plan, plan};
+use crate::scenario::{PointScenario, ScenarioFile};
+use crate::sim::{record, simulate};
 
 /// Asks a running sweep to stop at the next point; finished points are kept.
 #[derive(Debug, Default)]
@@ -46,19 +47,40 @@ pub fn check(scenario: &ScenarioFile, inputs: &Inputs) -> Result<()> {
 pub fn run_point(scenario: &ScenarioFile, index: usize, inputs: &Inputs) -> Result<Row> {
     let point = scenario.point(index)?;
     let plan = plan(&point, inputs)?;
-    let outcome = if plan.fits() {
-        Outcome::Done(Box::new(simulate(&plan)?))
-    } else {
-        Outcome::CannotRun(plan.problems.clone())
-    };
-    Ok(Row {
+    let summary = if plan.fits() { Some(simulate(&plan)?) } else { None };
+    Ok(row(index, point, plan, summary))
+}
+
+/// The same with what every device did within a window of time; no timeline where the configuration does not fit.
+///
+/// # Errors
+/// As [`run_point`].
+pub fn record_point(
+    scenario: &ScenarioFile,
+    index: usize,
+    inputs: &Inputs,
+    window: Window,
+) -> Result<(Row, Option<Timeline>)> {
+    let point = scenario.point(index)?;
+    let plan = plan(&point, inputs)?;
+    let recorded = if plan.fits() { Some(record(&plan, window)?) } else { None };
+    let (summary, timeline) = recorded.unzip();
+    Ok((row(index, point, plan, summary), timeline))
+}
+
+/// The row of a point; without a summary it cannot run.
+pub(super) fn row(index: usize, point: PointScenario, plan: Plan, summary: Option<Summary>) -> Row {
+    Row {
         index: index as u64,
         axes: point.axes,
         config: plan.labels,
         ledger: plan.ledger.lines(),
         tiers: plan.ledger.needs(),
-        outcome,
-    })
+        outcome: match summary {
+            Some(summary) => Outcome::Done(Box::new(summary)),
+            None => Outcome::CannotRun(plan.problems),
+        },
+    }
 }
 
 /// Runs the points named by `indices` on rayon's threads, and hands each finished row to `finished` as it comes, in no

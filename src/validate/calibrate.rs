@@ -155,7 +155,7 @@ fn chosen(series: &Series, keys: &[String]) -> Result<Vec<usize>> {
     chosen.sort_unstable();
     chosen.dedup();
     for fit in chosen.iter().map(|at| &series.fits[*at]) {
-        if fit.kind == Kind::Flag
+        if matches!(fit.kind, Kind::Flag | Kind::Kernel)
             || (fit.kind == Kind::Number && matches!(series.predictor, Predictor::Simulation))
         {
             let message = format!("{} is counted", fit.key);

@@ -24,6 +24,7 @@ mod told;
 pub use calibrate::{Bound, Calibration, Determined, Parameter, calibrate};
 pub use effects::{EffectFile, shipped_effects};
 pub use predict::validate;
+pub use probe::{tokens_by_power_law, tokens_evenly};
 pub use series::{FOLDER, Series, shipped_files};
 
 /// The formulas that a series may name as its probe beside `simulation`: name, formula, and the inputs with their meaning.

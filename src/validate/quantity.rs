@@ -5,6 +5,7 @@
 
 use toml::Value;
 
+use crate::catalogue::{Entry, Kernel};
 use crate::error::{Error, Result};
 use crate::scenario::Percent;
 use crate::units::{Bandwidth, Bytes, FlopRate, SimDuration, UnitError};
@@ -21,6 +22,8 @@ pub(super) enum Kind {
     Number,
     /// True or false, as 1 or 0.
     Flag,
+    /// A kernel of the catalogue, as its place there.
+    Kernel,
 }
 
 /// Significant figures of shown values.
@@ -47,6 +50,21 @@ fn refused(error: &UnitError) -> Error {
     Error::new(format!("found {}", error.found)).expected(error.expected.clone())
 }
 
+/// The place of a kernel of this name in the catalogue.
+fn kernel(name: &str) -> Result<f64> {
+    let found = Kernel::find(name).and_then(|row| Kernel::all().iter().position(|other| other.id == row.id));
+    let unknown = || Error::new(format!("unknown kernel {name:?}")).nearest(name, Kernel::names());
+    found.map(|place| place as f64).ok_or_else(unknown)
+}
+
+/// The kernel at a place in the catalogue.
+fn kernel_name(place: f64) -> &'static str {
+    (0_u32..)
+        .zip(Kernel::all())
+        .find(|(at, _)| f64::from(*at) == place)
+        .map_or("", |(_, row)| row.id.as_str())
+}
+
 impl Kind {
     const WITH_UNIT: [Self; 5] = [Self::Time, Self::Size, Self::Rate, Self::Flops, Self::Share];
 
@@ -62,6 +80,7 @@ impl Kind {
             (Self::Flag, _) => {
                 return Err(Error::new(format!("found {}", shown(value))).expected("true or false"));
             }
+            (Self::Kernel, Value::String(name)) => return kernel(name),
             (_, Value::String(text)) => text.clone(),
             (_, other) => shown(other),
         };
@@ -71,6 +90,7 @@ impl Kind {
             Self::Rate => text.parse().map(Bandwidth::bytes_per_s).map_err(|error| refused(&error)),
             Self::Flops => text.parse().map(FlopRate::flops_per_s).map_err(|error| refused(&error)),
             Self::Share => text.parse().map(Percent::ppm),
+            Self::Kernel => return kernel(&text),
             Self::Number | Self::Flag => Ok(0),
         };
         base.map(|base| base as f64)
@@ -98,6 +118,7 @@ impl Kind {
             }
             Self::Number => Value::Float(number),
             Self::Flag => Value::Boolean(number != 0.0),
+            Self::Kernel => Value::String(kernel_name(number).to_owned()),
             _ => Value::String(self.with_unit(number, EXACT)),
         }
     }
@@ -107,7 +128,7 @@ impl Kind {
         let shown = self.show(number);
         match self {
             Self::Number => shown.parse().unwrap_or(number),
-            Self::Flag => number,
+            Self::Flag | Self::Kernel => number,
             _ => self.read(&Value::String(shown)).unwrap_or(number),
         }
     }
@@ -131,6 +152,7 @@ impl Kind {
             Self::Share => return format!("{} %", figures(number / 1e4, wanted, 4)),
             Self::Number => return figures(number, wanted, 9),
             Self::Flag => return (number != 0.0).to_string(),
+            Self::Kernel => return kernel_name(number).to_owned(),
         };
         let fits = units.iter().find(|(_, size)| number >= *size);
         let (unit, size) = fits.or(units.last()).copied().unwrap_or(("", 1.0));
@@ -174,6 +196,10 @@ mod tests {
             assert_eq!(kind.show(number), if number == 0.0 { "0 ns" } else { text }, "{text}");
         }
         assert_eq!(Kind::of(&Value::from(3)), Ok(Kind::Number));
+        let error = Kind::Kernel.read(&Value::from("l40s-moe-bf17")).unwrap_err().to_string();
+        assert_eq!(error, "unknown kernel \"l40s-moe-bf17\", did you mean \"l40s-moe-bf16\"?");
+        let place = Kind::Kernel.read(&Value::from("l40s-moe-bf16")).unwrap();
+        assert_eq!(Kind::Kernel.value(place), Value::from("l40s-moe-bf16"));
         let error = Kind::of(&Value::from("8 bananas")).unwrap_err().to_string();
         assert!(error.starts_with("found \"8 bananas\", expected a quantity like"), "{error}");
     }

@@ -7,6 +7,7 @@ use moesim::catalogue::{Entry, Gpu, Kernel};
 use moesim::model::Dtype;
 use moesim::serving::{GpuRates, MoeKernel, activation_bytes};
 use moesim::units::{Bytes, SimDuration};
+use moesim::validate::{tokens_by_power_law, tokens_evenly};
 
 /// One measured launch.
 #[derive(Clone, Debug)]
@@ -66,8 +67,8 @@ pub(crate) fn aiconfigurator(shared: &Path) -> Vec<Launch> {
         // same four are taken every time: measured times stop growing at the bytes of half of the experts.
         let reachable = if row["model_shape"] == "DeepSeek-V3" { experts / 2 } else { experts };
         let tokens = match row["routing"].as_str() {
-            "balanced" => evenly(tokens * top_k, reachable),
-            "power_law_1.2" => power_law(tokens, experts, top_k),
+            "balanced" => tokens_evenly(tokens * top_k, reachable),
+            "power_law_1.2" => tokens_by_power_law(tokens, experts, top_k, 1.2),
             other => panic!("routing {other}"),
         };
         let dtype = match row["dtype"].as_str() {
@@ -98,56 +99,10 @@ pub(crate) fn llm_serving_sim(shared: &Path) -> Vec<Launch> {
             dtype: "bf16".to_owned(),
             hidden: 2048,
             inter: 768,
-            tokens: evenly(row["batch"].parse::<u64>().unwrap() * 8, experts),
+            tokens: tokens_evenly(row["batch"].parse::<u64>().unwrap() * 8, experts),
             micros: row["value"].parse().unwrap(),
         }
     };
     let rows = table(&shared.join("measurements/calibration.csv"));
     rows.into_iter().filter(|row| row["id"].starts_with("LSS-MOE")).map(read).collect()
-}
-
-/// Selections over experts as evenly as can be, experts without any left out.
-fn evenly(selections: u64, experts: u64) -> Vec<u64> {
-    let active = experts.min(selections);
-    (0..active).map(|expert| selections / active + u64::from(expert < selections % active)).collect()
-}
-
-/// Tokens of each expert as aiconfigurator's generator of skewed routing draws them, with the quantiles in the middle of
-/// equal shares in place of its random numbers: weights of experts follow a density proportional to `x^-1.2` between 1
-/// and 0.8 x tokens (between 0.01 and 2 where there are no more selections than experts), are scaled to the number of
-/// selections and rounded, no expert has more than every token, and what rounding leaves over goes to the smallest or is
-/// taken from them, from the largest in place of one without tokens.
-fn power_law(tokens: u64, experts: u64, top_k: u64) -> Vec<u64> {
-    let selections = tokens * top_k;
-    let (low, high) = if selections > experts { (1.0, tokens as f64 * 0.8) } else { (0.01, 2.0) };
-    let power = 1.0 - 1.2;
-    let quantile = |expert: u64| {
-        let share = (expert as f64 + 0.5) / experts as f64;
-        ((f64::powf(high, power) - f64::powf(low, power)) * share + f64::powf(low, power)).powf(1.0 / power)
-    };
-    let weights: Vec<f64> = (0..experts).map(quantile).collect();
-    let total: f64 = weights.iter().sum();
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let scaled = |weight: &f64| ((weight / total * selections as f64).round() as u64).min(tokens);
-    let mut counts: Vec<u64> = weights.iter().map(scaled).collect();
-    counts.sort_unstable();
-    let placed: u64 = counts.iter().sum();
-    let mut missing = selections.saturating_sub(placed);
-    let surplus = placed.saturating_sub(selections);
-    while missing > 0 {
-        for count in &mut counts {
-            if missing > 0 && *count < tokens {
-                *count += 1;
-                missing -= 1;
-            }
-        }
-    }
-    for step in 0..surplus {
-        let smallest = usize::try_from(step % experts).unwrap();
-        let largest = (0..counts.len()).max_by_key(|expert| counts[*expert]).unwrap();
-        let taken = if counts[smallest] > 0 { smallest } else { largest };
-        counts[taken] -= 1;
-    }
-    counts.retain(|count| *count > 0);
-    counts
 }

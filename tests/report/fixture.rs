@@ -35,6 +35,7 @@ pub(crate) fn config(policy: &str, capacity_bytes: u64) -> ConfigLabels {
         token_working_set_bytes: 3 * GIB / 2,
         trace: "olmoe.moetrace".to_owned(),
         context_tokens: 4096,
+        prefetch: "none".to_owned(),
     }
 }
 
@@ -83,6 +84,7 @@ pub(crate) fn summary(hits_pct: u64, tpot_ns: u64) -> Summary {
             lookups: 12_800,
             hits,
             misses: 12_800 - hits,
+            fetched: 12_800 - hits,
             hits_when_needed: hits,
             miss_bytes: (12_800 - hits) * 12 * MIB,
             ..AccessCounts::default()
@@ -91,6 +93,7 @@ pub(crate) fn summary(hits_pct: u64, tpot_ns: u64) -> Summary {
             gpu_compute_ns: decode_ns / 4,
             wait_h2d_ns: decode_ns / 2,
             wait_nvme_ns: 0,
+            wait_cpu_ns: 0,
             overhead_ns: decode_ns - decode_ns / 4 - decode_ns / 2,
         },
         token_latency_ns: Quantiles::of(sequences.to_vec()),

@@ -9,6 +9,9 @@ use moesim::sim::simulate;
 use moesim::trace::{Compression, Phase, Trace, TraceBuilder, TraceHeader, write_file};
 use tempfile::TempDir;
 
+#[path = "bytes.rs"]
+mod bytes;
+
 /// The figures of a small model in BF16, all from its configuration.
 pub(crate) mod small {
     pub(crate) const HIDDEN: u64 = 1024;
@@ -29,21 +32,28 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn new((layers, experts, top_k): (usize, u32, usize), sequences: &[Sequence]) -> Self {
-        let config = format!(
-            r#"{{"model_type": "mixtral", "hidden_size": 1024, "intermediate_size": 1024, "num_hidden_layers": {layers},
-            "num_attention_heads": 8, "num_key_value_heads": 2, "num_local_experts": {experts},
-            "num_experts_per_tok": {top_k}, "vocab_size": 1000, "tie_word_embeddings": false}}"#
-        );
-        Self::with_config(&config, (layers, experts, top_k), sequences)
+    pub(crate) fn new(dimensions: (usize, u32, usize), sequences: &[Sequence]) -> Self {
+        Self::with_config(&mixtral(dimensions), dimensions, sequences)
     }
 
     pub(crate) fn with_config(config: &str, dimensions: (usize, u32, usize), sequences: &[Sequence]) -> Self {
+        Self::of(config, &routing(dimensions, sequences))
+    }
+
+    /// As [`Bench::new`], with gate weights: those of a token fall from rank to rank.
+    pub(crate) fn weighted(dimensions: (usize, u32, usize), sequences: &[Sequence]) -> Self {
+        Self::of(&mixtral(dimensions), &weighted_routing(dimensions, sequences))
+    }
+
+    fn of(config: &str, trace: &Trace) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.json"), config).unwrap();
-        let trace = routing(dimensions, sequences);
-        write_file(&trace, Compression::None, &folder.path().join("trace.moetrace")).unwrap();
+        write_file(trace, Compression::None, &folder.path().join("trace.moetrace")).unwrap();
         Self { folder, inputs: Inputs::default() }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The bench's scenario with these settings on top of round figures.
@@ -74,6 +84,14 @@ impl Bench {
     }
 }
 
+fn mixtral((layers, experts, top_k): (usize, u32, usize)) -> String {
+    format!(
+        r#"{{"model_type": "mixtral", "hidden_size": 1024, "intermediate_size": 1024, "num_hidden_layers": {layers},
+        "num_attention_heads": 8, "num_key_value_heads": 2, "num_local_experts": {experts},
+        "num_experts_per_tok": {top_k}, "vocab_size": 1000, "tie_word_embeddings": false}}"#
+    )
+}
+
 pub(crate) fn planned(
     text: &str,
     path: &Path,
@@ -100,15 +118,36 @@ pub(crate) struct Sequence {
     pub(crate) decode: Vec<Vec<u16>>,
 }
 
-pub(crate) fn routing((layers, experts, top_k): (usize, u32, usize), sequences: &[Sequence]) -> Trace {
+fn header((layers, experts, top_k): (usize, u32, usize)) -> TraceHeader {
     let layer_ids = (0..u32::try_from(layers).unwrap()).collect();
-    let top_k = u32::try_from(top_k).unwrap();
-    let mut builder =
-        TraceBuilder::new(TraceHeader { layer_ids, experts, top_k, ..TraceHeader::default() }).unwrap();
+    TraceHeader { layer_ids, experts, top_k: u32::try_from(top_k).unwrap(), ..TraceHeader::default() }
+}
+
+pub(crate) fn routing(dimensions: (usize, u32, usize), sequences: &[Sequence]) -> Trace {
+    let mut builder = TraceBuilder::new(header(dimensions)).unwrap();
     for sequence in sequences {
         builder.begin_sequence("", sequence.prompt.len() as u64).unwrap();
         sequence.prompt.iter().for_each(|row| builder.push(Phase::Prefill, row).unwrap());
         sequence.decode.iter().for_each(|row| builder.push(Phase::Decode, row).unwrap());
+    }
+    builder.finish().unwrap()
+}
+
+/// Gate weight of a rank, of which those of a token add up to less than one.
+pub(crate) fn weight_of(rank: usize, expert: u16) -> u16 {
+    30_000 / u16::try_from(rank + 1).unwrap() + 7 * expert
+}
+
+fn weighted_routing(dimensions: (usize, u32, usize), sequences: &[Sequence]) -> Trace {
+    let mut builder = TraceBuilder::with_weights(header(dimensions)).unwrap();
+    let weights = |row: &[u16]| -> Vec<u16> {
+        row.iter().enumerate().map(|(at, expert)| weight_of(at % dimensions.2, *expert)).collect()
+    };
+    for sequence in sequences {
+        builder.begin_sequence("", sequence.prompt.len() as u64).unwrap();
+        for (phase, rows) in [(Phase::Prefill, &sequence.prompt), (Phase::Decode, &sequence.decode)] {
+            rows.iter().for_each(|row| builder.push_weighted(phase, row, &weights(row)).unwrap());
+        }
     }
     builder.finish().unwrap()
 }
@@ -121,9 +160,15 @@ pub(crate) fn link<'a>(summary: &'a Summary, name: &str) -> Option<&'a LinkUse> 
     summary.links.iter().find(|link| link.name == name)
 }
 
-/// Shares add up to spans, devices to the run, bytes to misses, tokens to the trace.
+/// Shares add up to spans, devices to the run, bytes to experts, fates to misses, tokens to the trace.
 pub(crate) fn check_books(plan: &Plan, summary: &Summary) {
-    let passes = &plan.workload.passes;
+    check_time(summary);
+    check_tokens(plan, summary);
+    check_fates(summary);
+    bytes::check(plan, summary);
+}
+
+fn check_time(summary: &Summary) {
     let spans = summary.prefill_time.total_ns() + summary.decode_time.total_ns();
     assert_eq!(spans, summary.span_ns, "the shares of all passes are the run");
     for link in &summary.links {
@@ -135,31 +180,48 @@ pub(crate) fn check_books(plan: &Plan, summary: &Summary) {
     };
     assert_eq!(gpu.busy_ns, of_both(|time| time.gpu_compute_ns + time.overhead_ns));
     assert_eq!(gpu.idle_ns, of_both(|time| time.waits_ns()));
-    let (misses, miss_bytes) = (
-        summary.prefill.misses + summary.decode.misses,
-        summary.prefill.miss_bytes + summary.decode.miss_bytes,
-    );
-    for name in ["h2d", "nvme"] {
-        if let Some(link) = link(summary, name) {
-            assert_eq!((link.jobs, link.bytes), (misses, miss_bytes), "{name} carries the misses");
-        }
-    }
-    assert_eq!(link(summary, "h2d").is_some(), plan.machine.h2d.is_some());
-    assert_eq!(link(summary, "nvme").is_some(), plan.machine.nvme.is_some());
+}
+
+fn check_tokens(plan: &Plan, summary: &Summary) {
+    let passes = &plan.workload.passes;
     for (counts, phase) in [(&summary.prefill, Phase::Prefill), (&summary.decode, Phase::Decode)] {
         let own = || passes.iter().filter(|pass| pass.phase == phase);
-        assert_eq!(counts.hits + counts.misses, counts.lookups);
         assert_eq!(counts.tokens, own().map(|pass| pass.rows).sum::<u64>());
         assert_eq!(counts.events, own().count() as u64 * u64::from(plan.cache.shape.layers));
     }
-    let decoded = passes.iter().filter(|pass| pass.phase == Phase::Decode).count() as u64;
-    assert_eq!((summary.decode.tokens, summary.token_latency_ns.count), (decoded, decoded));
+    let steps = passes.iter().filter(|pass| pass.phase == Phase::Decode).count() as u64;
+    assert_eq!(summary.token_latency_ns.count, steps);
     assert_eq!(summary.token_latency_ns.sum, summary.decode_time.total_ns());
     let sum =
         |of: fn(&moesim::metrics::SequenceSummary) -> u64| -> u64 { summary.sequences.iter().map(of).sum() };
-    assert_eq!(sum(|one| one.decode_tokens), decoded);
+    assert_eq!(sum(|one| one.decode_tokens), summary.decode.tokens);
     assert_eq!(sum(|one| one.decode_ns), summary.decode_time.total_ns());
     assert_eq!(sum(|one| one.prefill_ns), summary.prefill_time.total_ns());
     assert_eq!(sum(|one| one.decode_hits), summary.decode.hits);
     assert_eq!(sum(|one| one.decode_lookups), summary.decode.lookups);
+}
+
+/// Every miss has one fate, and whatever was fetched ahead was used, cancelled or wasted.
+fn check_fates(summary: &Summary) {
+    for counts in [&summary.prefill, &summary.decode] {
+        assert_eq!(counts.hits + counts.misses, counts.lookups);
+        let spared = counts.degraded + counts.skipped + counts.substituted;
+        assert_eq!(counts.fetched + counts.on_cpu + spared, counts.misses, "one fate for each miss");
+        assert!(counts.dram_hits <= counts.dram_lookups && counts.dram_lookups <= counts.misses);
+        let lost = counts.weight_degraded + counts.weight_skipped + counts.weight_substituted;
+        assert!(lost + counts.weight_hit <= counts.weight_total);
+    }
+    let prefetch = &summary.prefetch;
+    let ready = summary.prefill.hits_when_needed + summary.decode.hits_when_needed
+        - summary.prefill.hits
+        - summary.decode.hits;
+    assert_eq!(prefetch.used - prefetch.late, ready, "what was ready when it was needed");
+    let named =
+        prefetch.issued + prefetch.already_resident + prefetch.already_held + prefetch.dropped_for_budget;
+    assert_eq!(prefetch.predicted, named);
+    assert_eq!(
+        prefetch.issued,
+        prefetch.used + prefetch.cancelled + prefetch.wasted,
+        "nothing is held at the end"
+    );
 }

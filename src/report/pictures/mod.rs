@@ -7,6 +7,7 @@ mod hit_rate;
 mod memory;
 mod pareto;
 mod throughput_vs_vram;
+mod time_shares;
 mod tpot_vs_vram;
 pub(super) mod validation;
 
@@ -19,9 +20,10 @@ use crate::error::Result;
 use crate::metrics::Row;
 
 /// File names without their ending, and what each picture shows.
-pub(super) const NAMES: [(&str, &str); 5] = [
+pub(super) const NAMES: [(&str, &str); 6] = [
     (tpot_vs_vram::NAME, tpot_vs_vram::TITLE),
     (throughput_vs_vram::NAME, throughput_vs_vram::TITLE),
+    (time_shares::NAME, time_shares::TITLE),
     (hit_rate::NAME, hit_rate::TITLE),
     (memory::NAME, memory::TITLE),
     (pareto::NAME, pareto::TITLE),
@@ -30,9 +32,10 @@ pub(super) const NAMES: [(&str, &str); 5] = [
 /// A file's name and how its picture is laid out.
 type Picture = (&'static str, fn(&Sheet<'_>) -> Scene);
 
-const PICTURES: [Picture; 5] = [
+const PICTURES: [Picture; 6] = [
     (tpot_vs_vram::NAME, tpot_vs_vram::scene),
     (throughput_vs_vram::NAME, throughput_vs_vram::scene),
+    (time_shares::NAME, time_shares::scene),
     (hit_rate::NAME, hit_rate::scene),
     (memory::NAME, memory::scene),
     (pareto::NAME, pareto::scene),

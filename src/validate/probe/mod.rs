@@ -8,7 +8,10 @@ mod all_to_all;
 mod copy;
 mod cpu_experts;
 mod moe_kernel;
+mod routing;
 mod storage;
+
+pub use routing::{tokens_by_power_law, tokens_evenly};
 
 use std::collections::BTreeMap;
 
