@@ -49,8 +49,8 @@ pub fn effects_page(all: &[Effect]) -> String {
     text.push_str(
         "What measurements show when one setting of a machine changes, and what the simulation makes of it.\n\
          `moesim effects --docs docs/effects.md` writes this page from `scenarios/effects/`; `tests/effects.rs` holds\n\
-         each effect to what it must show. Nothing here was fitted to the measurements that are quoted: how close the\n\
-         numbers themselves come is in [`validation.md`](validation.md).\n\n",
+         each effect to what it must show. Machines and engines are those of the catalogue, and seldom the ones that were\n\
+         measured, so it is the shape that should agree; how close numbers come is in [`validation.md`](validation.md).\n\n",
     );
     for effect in all {
         let _ = writeln!(text, "- [{}](#{})", effect.title, anchor(&effect.title));
