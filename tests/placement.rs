@@ -32,7 +32,8 @@ fn carried(summary: &Summary, name: &str) -> u64 {
 
 /// Rows that ask for experts 5 and 4 of the first layer most often, and of the second for 0 and 1.
 fn leaning() -> Bench {
-    let rows: [&[u16]; 6] = [&[5, 4, 0, 1], &[5, 4, 0, 1], &[4, 5, 1, 0], &[5, 3, 0, 2], &[2, 4, 3, 1], &[5, 1, 0, 4]];
+    let rows: [&[u16]; 6] =
+        [&[5, 4, 0, 1], &[5, 4, 0, 1], &[4, 5, 1, 0], &[5, 3, 0, 2], &[2, 4, 3, 1], &[5, 1, 0, 4]];
     Bench::new((2, 6, 2), &decode_only(&rows))
 }
 
@@ -44,14 +45,20 @@ fn the_hottest_of_each_layer_are_pinned_and_the_next_lie_in_host_memory() {
     assert_eq!(plan.cache.shape.pinned, [5, 4, 6, 7]);
     let host = plan.placement.dram.as_ref().unwrap();
     // Third of the first layer are 1, 2 and 3 with one selection each: the lowest number. Of the second, 2 to 4 alike.
-    assert_eq!((host.shape.pinned.as_slice(), host.shape.pool_capacity.as_slice()), (&[1, 8][..], &[2 * small::EXPERT_BYTES][..]));
+    assert_eq!(
+        (host.shape.pinned.as_slice(), host.shape.pool_capacity.as_slice()),
+        (&[1, 8][..], &[2 * small::EXPERT_BYTES][..])
+    );
     assert_eq!(owner(&plan, Tier::Dram, "host expert cache"), 2 * small::EXPERT_BYTES);
     assert!(plan.labels.policy_is_oracle, "the profile is the trace itself");
     let summary = run(&plan);
     // All but 3, 2, 1 of the first layer and 2, 3, 4 of the second hit; of these host memory holds one each.
     assert_eq!((summary.decode.lookups, summary.decode.hits), (24, 18));
     assert_eq!((summary.decode.dram_lookups, summary.decode.dram_hits), (6, 2));
-    assert_eq!((carried(&summary, "nvme"), carried(&summary, "h2d")), (4 * small::EXPERT_BYTES, 6 * small::EXPERT_BYTES));
+    assert_eq!(
+        (carried(&summary, "nvme"), carried(&summary, "h2d")),
+        (4 * small::EXPERT_BYTES, 6 * small::EXPERT_BYTES)
+    );
 }
 
 /// A profile from elsewhere decides as well, and is no oracle.
@@ -75,7 +82,12 @@ fn the_ledger_books_what_lies_where() {
         (&["placement.n_cpu_moe=2"][..], layer, 2 * layer, 0),
         (&["placement.n_cpu_moe=3"], 0, 3 * layer, 0),
         (&["placement.n_cpu_moe=2", NVME, "cache.capacity=\"100 %\""], layer, 2 * layer, layer),
-        (&["placement.n_cpu_moe=2", "placement.experts=\"dram\"", "cache.capacity=\"100 %\""], layer, 3 * layer, 0),
+        (
+            &["placement.n_cpu_moe=2", "placement.experts=\"dram\"", "cache.capacity=\"100 %\""],
+            layer,
+            3 * layer,
+            0,
+        ),
         (&["placement.cpu_layers=1"], 2 * layer, layer, 0),
         (&["placement.experts=\"vram\""], 3 * layer, 0, 0),
     ] {
@@ -87,22 +99,38 @@ fn the_ledger_books_what_lies_where() {
     // What a slot holds, and what low-bit copies take, is counted for layers of the GPU alone.
     let slots = plan(&["placement.n_cpu_moe=1", "placement.experts=\"dram\"", "cache.slots_per_layer=2"]);
     assert_eq!(owner(&slots, Tier::Vram, "expert cache"), 4 * small::EXPERT_BYTES);
-    let copies = |layers: &str| owner(&plan(&[layers, "placement.miss=\"degrade\"", "placement.experts=\"dram\""]), Tier::Vram, "low-bit copies");
+    let copies = |layers: &str| {
+        owner(
+            &plan(&[layers, "placement.miss=\"degrade\"", "placement.experts=\"dram\""]),
+            Tier::Vram,
+            "low-bit copies",
+        )
+    };
     assert_eq!(copies("placement.n_cpu_moe=0"), 3 * copies("placement.n_cpu_moe=2"));
-    let shares = plan(&["placement.n_cpu_moe=1", "placement.experts=\"dram\"", "cache.scope=\"per-layer\"", "cache.capacity=\"50 %\""]);
+    let shares = plan(&[
+        "placement.n_cpu_moe=1",
+        "placement.experts=\"dram\"",
+        "cache.scope=\"per-layer\"",
+        "cache.capacity=\"50 %\"",
+    ]);
     assert_eq!(shares.cache.shape.pool_capacity, [0, layer / 2, layer / 2]);
     assert_eq!(shares.placement.homes, [LayerHome::CpuExperts, LayerHome::Gpu, LayerHome::Gpu]);
     // Keys and values of a layer lie where the layer is computed.
     let whole = plan(&["placement.cpu_layers=2", "workload.context=3000"]);
     let kv = 3000 * small::KV_BYTES_PER_TOKEN;
-    assert_eq!((owner(&whole, Tier::Vram, "kv cache"), owner(&whole, Tier::Dram, "kv cache on the CPU")), (kv, 2 * kv));
+    assert_eq!(
+        (owner(&whole, Tier::Vram, "kv cache"), owner(&whole, Tier::Dram, "kv cache on the CPU")),
+        (kv, 2 * kv)
+    );
 }
 
 /// One pool of memory has no links, and what is copied elsewhere is there at once.
 #[test]
 fn one_pool_of_memory_copies_nothing() {
     let bench = Bench::new(DIMENSIONS, &decode_only(&[&[0, 1, 2, 3, 4, 5], &[2, 1, 0, 3, 4, 5]]));
-    let plan = bench.plan(&["hardware.gpu=\"m2-ultra\"", NVME, "cache.capacity=\"100 %\"", "cache.start=\"empty\""]).unwrap();
+    let plan = bench
+        .plan(&["hardware.gpu=\"m2-ultra\"", NVME, "cache.capacity=\"100 %\"", "cache.start=\"empty\""])
+        .unwrap();
     let summary = run(&plan);
     let names: Vec<&str> = summary.links.iter().map(|link| link.name.as_str()).collect();
     assert_eq!(names, ["gpu", "nvme"]);
@@ -116,10 +144,13 @@ fn one_pool_of_memory_copies_nothing() {
 /// A prompt of enough tokens has the experts of CPU layers copied and computed on the GPU.
 #[test]
 fn long_prompts_leave_the_cpu() {
-    let prompt: Vec<Vec<u16>> = (0..8_u16).map(|token| vec![token % 6, (token + 1) % 6, 0, 1, 2, 3]).collect();
+    let prompt: Vec<Vec<u16>> =
+        (0..8_u16).map(|token| vec![token % 6, (token + 1) % 6, 0, 1, 2, 3]).collect();
     let sequence = bench::Sequence { prompt, decode: vec![vec![0, 1, 2, 3, 4, 5]] };
     let bench = Bench::new(DIMENSIONS, &[sequence]);
-    let run = |tokens: u64| bench.run(&[CPU, "placement.n_cpu_moe=3", &format!("engine.prefill_offload_tokens={tokens}")]);
+    let run = |tokens: u64| {
+        bench.run(&[CPU, "placement.n_cpu_moe=3", &format!("engine.prefill_offload_tokens={tokens}")])
+    };
     let (offloaded, kept) = (run(8), run(9));
     assert_eq!((offloaded.prefill.fetched, offloaded.prefill.on_cpu), (10, 0));
     assert_eq!((kept.prefill.fetched, kept.prefill.on_cpu), (0, 10));

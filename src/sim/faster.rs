@@ -28,7 +28,11 @@ struct Done {
 impl Done {
     /// When the CPU's result is back, which takes `there` on the link.
     fn back(&self, there: SimDuration) -> SimDuration {
-        if self.cpu_used { (self.cpu_input + self.cpu_work).max(self.copies) + there } else { SimDuration::ZERO }
+        if self.cpu_used {
+            (self.cpu_input + self.cpu_work).max(self.copies) + there
+        } else {
+            SimDuration::ZERO
+        }
     }
 
     /// When the event is over.
