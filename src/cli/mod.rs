@@ -7,6 +7,7 @@
 mod calibrate;
 mod catalog;
 mod console;
+mod effects;
 mod explain;
 mod model;
 mod plan;
@@ -17,7 +18,7 @@ mod sweep;
 mod trace;
 mod validate;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -25,6 +26,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::cache::Registry;
 use crate::catalogue::view::Table;
 use crate::error::{Error, Place, Result};
+use crate::report::{NamedFile, folder};
 
 /// Latency and memory of mixture-of-experts serving, for every deployment configuration, before you buy.
 #[derive(Debug, Parser)]
@@ -46,6 +48,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Hold predictions against published measurements.
     Validate(validate::ValidateArgs),
+    /// Show the effects that measurements show, each in a picture and a table.
+    Effects(effects::EffectsArgs),
     /// Fit parameters to measurements, for example of your own machine.
     Calibrate(calibrate::CalibrateArgs),
     /// Read, describe and convert routing traces.
@@ -90,6 +94,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Sweep(args) => sweep::run(args, registry),
         Command::Plan(args) => plan::run(args, registry),
         Command::Validate(args) => validate::run(args, registry),
+        Command::Effects(args) => effects::run(args, registry),
         Command::Calibrate(args) => calibrate::run(args, registry),
         Command::Trace(command) => trace::run(command),
         Command::Catalog(args) => catalog::run(args),
@@ -115,6 +120,18 @@ fn in_threads(threads: Option<usize>, work: impl FnOnce() -> Result<Ended> + Sen
         Error::at(Place::option("--threads"), format!("cannot start the threads: {cause}"))
     })?;
     pool.install(work)
+}
+
+/// A page of documentation, with its pictures in the folder `pictures` beside it.
+fn write_page(page: &Path, text: String, pictures: &[NamedFile]) -> Result<()> {
+    let Some(name) = page.file_name().and_then(|name| name.to_str()) else {
+        let error = Error::at(Place::option("--docs"), format!("found {:?}", page.display().to_string()));
+        return Err(error.expected("the name of a file"));
+    };
+    let folder = page.parent().unwrap_or(Path::new(""));
+    let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+    folder::write(&folder.join("pictures"), pictures)?;
+    folder::write(folder, &[(name.to_owned(), text.into_bytes())])
 }
 
 /// Text to stdout.

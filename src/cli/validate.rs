@@ -1,12 +1,12 @@
 //! `moesim validate [FILES]`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::{Ended, console};
 use crate::cache::Registry;
-use crate::error::{Error, Place, Result};
+use crate::error::Result;
 use crate::plan::Inputs;
 use crate::report;
 use crate::validate::{self, Series};
@@ -44,7 +44,8 @@ fn compare(args: &ValidateArgs, registry: Registry) -> Result<Ended> {
         report::folder::write(folder, &report::validation_files(&judged)?)?;
     }
     if let Some(page) = &args.docs {
-        write_page(page, &judged)?;
+        let pictures = report::validation_page_pictures(&judged)?;
+        super::write_page(page, report::validation_page(&judged), &pictures)?;
     }
     if args.json {
         super::json(&judged)?;
@@ -53,15 +54,4 @@ fn compare(args: &ValidateArgs, registry: Registry) -> Result<Ended> {
     }
     let all_within = judged.iter().all(|series| series.in_band);
     Ok(if all_within { Ended::Well } else { Ended::OutOfBand })
-}
-
-fn write_page(page: &Path, judged: &[crate::metrics::ValidationSeries]) -> Result<()> {
-    let Some(name) = page.file_name().and_then(|name| name.to_str()) else {
-        let error = Error::at(Place::option("--docs"), format!("found {:?}", page.display().to_string()));
-        return Err(error.expected("the name of a file"));
-    };
-    let folder = page.parent().unwrap_or(Path::new(""));
-    let folder = if folder == Path::new("") { Path::new(".") } else { folder };
-    report::folder::write(&folder.join("pictures"), &report::validation_page_pictures(judged)?)?;
-    report::folder::write(folder, &[(name.to_owned(), report::validation_page(judged).into_bytes())])
 }

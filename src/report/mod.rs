@@ -10,6 +10,7 @@ mod answer;
 mod bottleneck;
 mod csv_table;
 mod draw;
+mod effects;
 mod explanation;
 pub mod folder;
 mod format;
@@ -30,6 +31,7 @@ mod validation_page;
 
 pub use answer::answer_text;
 pub use csv_table::csv;
+pub use effects::{effects_files, effects_page, effects_page_pictures, effects_text};
 pub use explanation::{explanation, explanation_json};
 pub use json::{json, parse_json};
 pub use labelled::labelled;
