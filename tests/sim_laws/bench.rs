@@ -1,7 +1,5 @@
 //! A small model with a trace of its own, and what holds for every run.
 
-#![allow(dead_code, reason = "each test file uses a part")]
-
 use std::path::Path;
 
 use moesim::metrics::{LinkUse, Summary};

@@ -1,7 +1,5 @@
 //! Small traces and settings of every kind.
 
-#![allow(dead_code, reason = "each test file uses a part")]
-
 use proptest::prelude::*;
 
 use super::bench::{Sequence, small};
