@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
+#[allow(dead_code, reason = "each test file uses a part of it")]
 #[path = "sim_laws/bench.rs"]
 mod bench;
 

@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Ended, console};
-use crate::cache::Registry;
+use super::{Ended, Known, console};
 use crate::error::Result;
-use crate::plan::Inputs;
 use crate::report;
 use crate::validate::{EffectFile, shipped_effects};
 
@@ -30,13 +28,13 @@ pub(super) struct EffectsArgs {
     threads: Option<usize>,
 }
 
-pub(super) fn run(args: &EffectsArgs, registry: Registry) -> Result<Ended> {
-    super::in_threads(args.threads, || show(args, registry))
+pub(super) fn run(args: &EffectsArgs, known: Known) -> Result<Ended> {
+    super::in_threads(args.threads, || show(args, known))
 }
 
-fn show(args: &EffectsArgs, registry: Registry) -> Result<Ended> {
+fn show(args: &EffectsArgs, known: Known) -> Result<Ended> {
     let files = if args.files.is_empty() { shipped_effects()? } else { args.files.clone() };
-    let effects = EffectFile::run_all(&EffectFile::load_all(&files)?, &Inputs::new(registry))?;
+    let effects = EffectFile::run_all(&EffectFile::load_all(&files)?, &known.inputs())?;
     if let Some(folder) = &args.out {
         report::folder::write(folder, &report::effects_files(&effects)?)?;
     }

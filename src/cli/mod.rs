@@ -12,6 +12,7 @@ mod explain;
 mod model;
 mod plan;
 mod policies;
+mod predictors;
 mod run;
 mod scenario;
 mod sweep;
@@ -26,6 +27,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::cache::Registry;
 use crate::catalogue::view::Table;
 use crate::error::{Error, Place, Result};
+use crate::plan::Inputs;
+use crate::prefetch::PredictorRegistry;
 use crate::report::{NamedFile, folder};
 
 /// Latency and memory of mixture-of-experts serving, for every deployment configuration, before you buy.
@@ -63,6 +66,8 @@ enum Command {
     Scenario(scenario::ScenarioCommandArgs),
     /// List the cache policies.
     Policies(policies::PoliciesArgs),
+    /// List the predictors of prefetches.
+    Predictors(predictors::PredictorsArgs),
 }
 
 /// A scenario and its overrides.
@@ -84,23 +89,42 @@ enum Ended {
     Interrupted,
 }
 
+/// The policies and predictors that every scenario may name.
+struct Known {
+    policies: Registry,
+    predictors: PredictorRegistry,
+}
+
+impl Known {
+    fn inputs(self) -> Inputs {
+        Inputs::new(self.policies).with_predictors(self.predictors)
+    }
+}
+
 /// Parses the process's arguments and runs the command, with these policies known to every scenario. A program that
 /// brings a policy of its own calls this from its `main` (`examples/custom_policy.rs`).
-pub fn main(registry: Registry) -> ExitCode {
+pub fn main(policies: Registry) -> ExitCode {
+    main_with(policies, PredictorRegistry::default())
+}
+
+/// The same for a program that brings predictors of its own, too.
+pub fn main_with(policies: Registry, predictors: PredictorRegistry) -> ExitCode {
     let cli = Cli::parse();
+    let known = Known { policies, predictors };
     let ended = match &cli.command {
-        Command::Run(args) => run::run(args, registry),
-        Command::Explain(args) => explain::run(args, registry),
-        Command::Sweep(args) => sweep::run(args, registry),
-        Command::Plan(args) => plan::run(args, registry),
-        Command::Validate(args) => validate::run(args, registry),
-        Command::Effects(args) => effects::run(args, registry),
-        Command::Calibrate(args) => calibrate::run(args, registry),
+        Command::Run(args) => run::run(args, known),
+        Command::Explain(args) => explain::run(args, known),
+        Command::Sweep(args) => sweep::run(args, known),
+        Command::Plan(args) => plan::run(args, known),
+        Command::Validate(args) => validate::run(args, known),
+        Command::Effects(args) => effects::run(args, known),
+        Command::Calibrate(args) => calibrate::run(args, known),
         Command::Trace(command) => trace::run(command),
         Command::Catalog(args) => catalog::run(args),
         Command::Model(args) => model::run(args),
         Command::Scenario(args) => scenario::run(args),
-        Command::Policies(args) => policies::run(args, &registry),
+        Command::Predictors(args) => predictors::run(args, &known.predictors),
+        Command::Policies(args) => policies::run(args, &known.policies),
     };
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,

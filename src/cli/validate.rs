@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Ended, console};
-use crate::cache::Registry;
+use super::{Ended, Known, console};
 use crate::error::Result;
-use crate::plan::Inputs;
 use crate::report;
 use crate::validate::{self, Series};
 
@@ -16,6 +14,9 @@ pub(super) struct ValidateArgs {
     /// Series files [default: all in scenarios/validation].
     #[arg(value_name = "FILES")]
     files: Vec<PathBuf>,
+    /// Print the rows of every series, as is done for files that are named.
+    #[arg(long)]
+    rows: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -33,13 +34,13 @@ pub(super) struct ValidateArgs {
     threads: Option<usize>,
 }
 
-pub(super) fn run(args: &ValidateArgs, registry: Registry) -> Result<Ended> {
-    super::in_threads(args.threads, || compare(args, registry))
+pub(super) fn run(args: &ValidateArgs, known: Known) -> Result<Ended> {
+    super::in_threads(args.threads, || compare(args, known))
 }
 
-fn compare(args: &ValidateArgs, registry: Registry) -> Result<Ended> {
+fn compare(args: &ValidateArgs, known: Known) -> Result<Ended> {
     let files = if args.files.is_empty() { validate::shipped_files()? } else { args.files.clone() };
-    let judged = validate::validate(&Series::load_all(&files)?, &Inputs::new(registry))?;
+    let judged = validate::validate(&Series::load_all(&files)?, &known.inputs())?;
     if let Some(folder) = &args.out {
         report::folder::write(folder, &report::validation_files(&judged)?)?;
     }
@@ -50,7 +51,13 @@ fn compare(args: &ValidateArgs, registry: Registry) -> Result<Ended> {
     if args.json {
         super::json(&judged)?;
     } else if !args.quiet {
-        console::out(&report::validation_text(&judged))?;
+        // Of all series the table says enough; whoever names files wants their rows.
+        let text = if args.files.is_empty() && !args.rows {
+            report::validation_table
+        } else {
+            report::validation_text
+        };
+        console::out(&text(&judged))?;
     }
     let all_within = judged.iter().all(|series| series.in_band);
     Ok(if all_within { Ended::Well } else { Ended::OutOfBand })

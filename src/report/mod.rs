@@ -40,7 +40,7 @@ pub use meta::ReportMeta;
 pub use point::point;
 pub use text_table::table;
 pub use timeline::timeline;
-pub use validation::{validation_csv, validation_files, validation_text};
+pub use validation::{validation_csv, validation_files, validation_table, validation_text};
 pub use validation_page::{validation_page, validation_page_pictures};
 
 use crate::error::Result;
