@@ -249,7 +249,7 @@ proptest! {
         let host = format!("hardware.dram=\"{} B\"", staging + experts);
         let run = |more: &str| bench.run(&[&texts(&cache)[..], &[NVME, &host, more]].concat());
         let cached = run(&format!("placement.dram_cache=\"{experts} B\""));
-        prop_assert_eq!(run("placement.page_cache=true"), cached.clone());
+        prop_assert_eq!(&run("placement.page_cache=true"), &cached);
         prop_assert_eq!(run("placement.dram_cache=\"rest\""), cached);
     }
 }
