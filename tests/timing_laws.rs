@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
+#[allow(dead_code, reason = "each test file uses a part of it")]
 #[path = "timing_laws/any.rs"]
 mod any;
 #[allow(dead_code, reason = "each test file uses a part of it")]
@@ -43,6 +44,23 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Values mistyped by orders of magnitude are refused, cannot run or run, and never stop the program.
+    #[test]
+    fn extremes_stop_nothing(
+        sequences in sequences(), placement in placements(), way in ways(), overlap in one_of(any::OVERLAPS),
+        extremes in prop::collection::vec(prop::sample::select(EXTREMES), 1..3),
+    ) {
+        let bench = Bench::new(DIMENSIONS, &sequences);
+        let settings = [&texts(&placement)[..], &texts(&way), &texts(&overlap), &extremes].concat();
+        if let Ok(plan) = bench.plan(&settings) && plan.fits() {
+            check_books(&plan, &simulate(&plan).unwrap());
+        }
+    }
+}
+
 fn span(bench: &Bench, settings: &[&[&str]]) -> u64 {
     bench.run(&settings.concat()).span_ns
 }
@@ -55,6 +73,41 @@ const CPU: &[&str] = &[
 ];
 /// Nothing stays in GPU memory but what is pinned there.
 const KEEPS_NOTHING: &[&str] = &["cache.capacity=\"1 B\"", "cache.start=\"empty\""];
+
+/// Values at the ends of what a key takes.
+const EXTREMES: &[&str] = &[
+    "engine.h2d_bandwidth=\"1 B/s\"",
+    "engine.h2d_bandwidth=\"18446744 TB/s\"",
+    "engine.h2d_latency=\"18446744073 s\"",
+    "engine.h2d_latency=\"100000 s\"",
+    "engine.nvme_bandwidth=\"1 B/s\"",
+    "engine.nvme_latency=\"18446744073 s\"",
+    "engine.nvme_queue_depth=4294967295",
+    "engine.kernel_launch=\"1000000000 s\"",
+    "engine.per_layer_overhead=\"1000000000 s\"",
+    "engine.gpu_memory_efficiency=\"0.0001 %\"",
+    "engine.gpu_compute_efficiency=\"0.0001 %\"",
+    "engine.cpu_memory_efficiency=\"0.0001 %\"",
+    "engine.cpu_thread_bandwidth=\"1 B/s\"",
+    "engine.cpu_thread_bandwidth=\"18446744 TB/s\"",
+    "engine.cpu_layer_overhead=\"1000000000 s\"",
+    "engine.copy_chunk=\"1 KB\"",
+    "engine.copy_chunk=\"16777215 TiB\"",
+    "hardware.cpu_threads=4294967295",
+    "hardware.numa_nodes=4294967295",
+    "hardware.dram_bandwidth=\"1 B/s\"",
+    "hardware.dram_bandwidth=\"1 KB/s\"",
+    "hardware.dram_bandwidth=\"18446744 TB/s\"",
+    "prefetch.cost=\"18446744073 s\"",
+    "prefetch.experts=4294967295",
+    "prefetch.budget=\"1 B\"",
+    "placement.hot_experts=4294967295",
+    "placement.miss_below=\"100 %\"",
+    "cache.slots_per_layer=4294967295",
+    "workload.depth=9223372036854775807",
+    "workload.context=9223372036854775807",
+    "workload.batch=1000",
+];
 
 /// Who computes what is missing.
 const WORK: &[&str] = &[

@@ -9,6 +9,7 @@ use super::links::activation_bytes;
 use super::machine::MachinePlan;
 use super::model::ModelPlan;
 use super::resolve::Resolver;
+use super::types::kv_bytes;
 use super::workload::Workload;
 use crate::error::Error;
 use crate::model::ComponentBytes;
@@ -90,8 +91,7 @@ impl Run<'_> {
         vec![
             ("engine.per_token_overhead", passes * ns(overheads.per_pass)),
             ("engine.per_layer_overhead", passes * layers * ns(overheads.per_layer)),
-            // Each fetched expert may be a launch of its own, beside one for the resident ones of a layer and those of the
-            // layer's other operations.
+            // Each fetched expert may be a launch of its own, beside one for the resident ones of a layer and the layer's own.
             (
                 "engine.kernel_launch",
                 (self.fetches() + passes * layers * (1 + launches)) * ns(overheads.launch),
@@ -136,7 +136,8 @@ impl Run<'_> {
         let Some(cpu) = self.cpu else { return Vec::new() };
         let slowest = cpu.per_thread.map_or(cpu.bandwidth, |thread| thread.min(cpu.bandwidth));
         let layers: Bytes = self.model.layers.iter().map(ComponentBytes::total).sum();
-        let cache = self.model.spec.kv_bytes(self.workload.context, self.model.kv).times(self.workload.batch);
+        let (context, batch) = (self.workload.context, self.workload.batch);
+        let cache = kv_bytes(&self.model.spec.layers, context, self.model.kv, batch);
         let whole = self.passes() * (ns(slowest.time_for(layers)) + ns(slowest.time_for(cache)));
         let experts = self.fetches() * ns(slowest.time_for(self.expert()));
         vec![

@@ -68,7 +68,7 @@ pub(super) fn resolve(
     let budget = resolver.or_default(
         "prefetch.budget",
         section.budget,
-        largest.times(depth * u64::from(limit)),
+        largest.saturating_times(depth * u64::from(limit)),
         "default: what is guessed for all layers ahead",
     );
     booked.ledger.add(Tier::Vram, "prefetch buffer", budget);

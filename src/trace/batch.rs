@@ -88,7 +88,8 @@ fn append(
 ) -> Result<()> {
     let count = places.len() as u64;
     let steps = places.iter().map(|place| place.length).min().unwrap_or(0).min(options.decode_tokens);
-    let context = places.iter().map(|place| place.context).sum::<u64>().div_ceil(count);
+    let contexts: u128 = places.iter().map(|place| u128::from(place.context)).sum();
+    let context = u64::try_from(contexts.div_ceil(u128::from(count))).unwrap_or(u64::MAX);
     builder.begin_sequence("", context)?;
     let slots = trace.header().slots_per_token();
     let mut ids = Vec::with_capacity(slots);

@@ -38,6 +38,11 @@ impl Bytes {
         Self(self.0 * count)
     }
 
+    /// `self` added `count` times over, or the most that 64 bits hold.
+    pub const fn saturating_times(self, count: u64) -> Self {
+        Self(self.0.saturating_mul(count))
+    }
+
     /// `self` scaled by `parts / whole`, rounded down; `whole` must not be zero.
     pub fn fraction(self, parts: u64, whole: u64) -> Self {
         let scaled = u128::from(self.0) * u128::from(parts) / u128::from(whole);
