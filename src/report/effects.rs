@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(
             effects_text(&all),
             "one: More of it, slower\nmachine\ntime (ms)\n\
-             threads      a            b\n1        2.500        100.0\n2        0.0312  -\n\n"
+             threads       a  b\n1         2.500  100.0\n2        0.0312  -\n\n"
         );
         let page = effects_page(&all);
         for part in [
