@@ -77,6 +77,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "metrics",
             "model",
             "plan",
+            "prefetch",
             "report",
             "scenario",
             "sim",

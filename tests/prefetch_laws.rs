@@ -126,7 +126,7 @@ fn recall(predictor: &mut GateLookahead, distance: u32, truth: &[u32], experts: 
 #[test]
 fn gate_lookahead_finds_as_much_as_it_should() {
     let asked = [930_000, 810_000, 0, 1_000_000, 500_000];
-    let mut predictor = GateLookahead::new(16, 7, &asked);
+    let mut predictor = GateLookahead::new(8, 16, 7, &asked);
     for (distance, ppm) in (1..).zip(asked.into_iter().chain([500_000, 500_000])) {
         let found = recall(&mut predictor, distance, &[3, 9, 0, 12], 16);
         assert!(
@@ -145,7 +145,7 @@ fn gate_lookahead_draws_by_event_alone() {
         predictor.predict(ask, &mut out);
         out
     };
-    let mut one = GateLookahead::new(64, 3, &[800_000, 400_000]);
+    let mut one = GateLookahead::new(8, 64, 3, &[800_000, 400_000]);
     let mut two = one.clone();
     for pass in 0..200 {
         let here = answer(&mut one, &ask(pass, 1, &all));
@@ -156,9 +156,9 @@ fn gate_lookahead_draws_by_event_alone() {
         assert!(farther.iter().filter(|expert| all.contains(expert)).all(|expert| here.contains(expert)));
     }
     // Where nearly everything is true, there are fewer wrong experts than misses, and never one twice.
-    let mut blind = GateLookahead::new(5, 3, &[0]);
+    let mut blind = GateLookahead::new(8, 5, 3, &[0]);
     assert_eq!(answer(&mut blind, &ask(0, 1, &all)), [0]);
-    let mut unknown = GateLookahead::new(5, 3, &[]);
+    let mut unknown = GateLookahead::new(8, 5, 3, &[]);
     assert!(answer(&mut unknown, &ask(0, 1, &all)).is_empty());
 }
 

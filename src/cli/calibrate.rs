@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Ended, console};
-use crate::cache::Registry;
+use super::{Ended, Known, console};
 use crate::error::{Error, Result};
-use crate::plan::Inputs;
 use crate::report;
 use crate::validate::{Calibration, Series, calibrate};
 
@@ -33,14 +31,14 @@ pub(super) struct CalibrateArgs {
     threads: Option<usize>,
 }
 
-pub(super) fn run(args: &CalibrateArgs, registry: Registry) -> Result<Ended> {
-    super::in_threads(args.threads, || fit(args, registry))
+pub(super) fn run(args: &CalibrateArgs, known: Known) -> Result<Ended> {
+    super::in_threads(args.threads, || fit(args, known))
 }
 
-fn fit(args: &CalibrateArgs, registry: Registry) -> Result<Ended> {
+fn fit(args: &CalibrateArgs, known: Known) -> Result<Ended> {
     let all = Series::load_all(std::slice::from_ref(&args.file))?;
     let Some(series) = all.first() else { return Ok(Ended::Well) };
-    let fitted = calibrate(series, &args.params, &Inputs::new(registry))?;
+    let fitted = calibrate(series, &args.params, &known.inputs())?;
     if args.json {
         super::json(&fitted)?;
     } else {

@@ -2,10 +2,8 @@
 
 use clap::Args;
 
-use super::{Ended, ScenarioArgs, json, run, show};
-use crate::cache::Registry;
+use super::{Ended, Known, ScenarioArgs, json, run, show};
 use crate::error::Result;
-use crate::plan::Inputs;
 use crate::report;
 use crate::scenario::Scenario;
 use crate::sweep::explain;
@@ -22,10 +20,10 @@ pub(super) struct ExplainArgs {
     json: bool,
 }
 
-pub(super) fn run(args: &ExplainArgs, registry: Registry) -> Result<Ended> {
+pub(super) fn run(args: &ExplainArgs, known: Known) -> Result<Ended> {
     let scenario = Scenario::load(&args.scenario.file, &args.scenario.sets)?;
     let index = run::point(&scenario, args.point, &args.scenario.file, "explain")?;
-    let explanation = explain(&scenario, index, &Inputs::new(registry))?;
+    let explanation = explain(&scenario, index, &known.inputs())?;
     if args.json {
         return json(&report::explanation_json(&explanation));
     }

@@ -7,17 +7,19 @@
 mod calibrate;
 mod catalog;
 mod console;
+mod effects;
 mod explain;
 mod model;
 mod plan;
 mod policies;
+mod predictors;
 mod run;
 mod scenario;
 mod sweep;
 mod trace;
 mod validate;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -25,6 +27,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::cache::Registry;
 use crate::catalogue::view::Table;
 use crate::error::{Error, Place, Result};
+use crate::plan::Inputs;
+use crate::prefetch::PredictorRegistry;
+use crate::report::{NamedFile, folder};
 
 /// Latency and memory of mixture-of-experts serving, for every deployment configuration, before you buy.
 #[derive(Debug, Parser)]
@@ -46,6 +51,8 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Hold predictions against published measurements.
     Validate(validate::ValidateArgs),
+    /// Show the effects that measurements show, each in a picture and a table.
+    Effects(effects::EffectsArgs),
     /// Fit parameters to measurements, for example of your own machine.
     Calibrate(calibrate::CalibrateArgs),
     /// Read, describe and convert routing traces.
@@ -59,6 +66,8 @@ enum Command {
     Scenario(scenario::ScenarioCommandArgs),
     /// List the cache policies.
     Policies(policies::PoliciesArgs),
+    /// List the predictors of prefetches.
+    Predictors(predictors::PredictorsArgs),
 }
 
 /// A scenario and its overrides.
@@ -80,22 +89,42 @@ enum Ended {
     Interrupted,
 }
 
+/// The policies and predictors that every scenario may name.
+struct Known {
+    policies: Registry,
+    predictors: PredictorRegistry,
+}
+
+impl Known {
+    fn inputs(self) -> Inputs {
+        Inputs::new(self.policies).with_predictors(self.predictors)
+    }
+}
+
 /// Parses the process's arguments and runs the command, with these policies known to every scenario. A program that
 /// brings a policy of its own calls this from its `main` (`examples/custom_policy.rs`).
-pub fn main(registry: Registry) -> ExitCode {
+pub fn main(policies: Registry) -> ExitCode {
+    main_with(policies, PredictorRegistry::default())
+}
+
+/// The same for a program that brings predictors of its own, too.
+pub fn main_with(policies: Registry, predictors: PredictorRegistry) -> ExitCode {
     let cli = Cli::parse();
+    let known = Known { policies, predictors };
     let ended = match &cli.command {
-        Command::Run(args) => run::run(args, registry),
-        Command::Explain(args) => explain::run(args, registry),
-        Command::Sweep(args) => sweep::run(args, registry),
-        Command::Plan(args) => plan::run(args, registry),
-        Command::Validate(args) => validate::run(args, registry),
-        Command::Calibrate(args) => calibrate::run(args, registry),
+        Command::Run(args) => run::run(args, known),
+        Command::Explain(args) => explain::run(args, known),
+        Command::Sweep(args) => sweep::run(args, known),
+        Command::Plan(args) => plan::run(args, known),
+        Command::Validate(args) => validate::run(args, known),
+        Command::Effects(args) => effects::run(args, known),
+        Command::Calibrate(args) => calibrate::run(args, known),
         Command::Trace(command) => trace::run(command),
         Command::Catalog(args) => catalog::run(args),
         Command::Model(args) => model::run(args),
         Command::Scenario(args) => scenario::run(args),
-        Command::Policies(args) => policies::run(args, &registry),
+        Command::Predictors(args) => predictors::run(args, &known.predictors),
+        Command::Policies(args) => policies::run(args, &known.policies),
     };
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
@@ -115,6 +144,18 @@ fn in_threads(threads: Option<usize>, work: impl FnOnce() -> Result<Ended> + Sen
         Error::at(Place::option("--threads"), format!("cannot start the threads: {cause}"))
     })?;
     pool.install(work)
+}
+
+/// A page of documentation, with its pictures in the folder `pictures` beside it.
+fn write_page(page: &Path, text: String, pictures: &[NamedFile]) -> Result<()> {
+    let Some(name) = page.file_name().and_then(|name| name.to_str()) else {
+        let error = Error::at(Place::option("--docs"), format!("found {:?}", page.display().to_string()));
+        return Err(error.expected("the name of a file"));
+    };
+    let folder = page.parent().unwrap_or(Path::new(""));
+    let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+    folder::write(&folder.join("pictures"), pictures)?;
+    folder::write(folder, &[(name.to_owned(), text.into_bytes())])
 }
 
 /// Text to stdout.

@@ -2,10 +2,9 @@
 
 use clap::Args;
 
-use super::{Ended, ScenarioArgs, show};
-use crate::cache::Registry;
+use super::{Ended, Known, ScenarioArgs, show};
 use crate::error::Result;
-use crate::plan::{Inputs, plan};
+use crate::plan::plan;
 use crate::scenario::Scenario;
 
 #[derive(Debug, Args)]
@@ -20,9 +19,9 @@ pub(super) struct PlanArgs {
     json: bool,
 }
 
-pub(super) fn run(args: &PlanArgs, registry: Registry) -> Result<Ended> {
+pub(super) fn run(args: &PlanArgs, known: Known) -> Result<Ended> {
     let scenario = Scenario::load(&args.scenario.file, &args.scenario.sets)?;
-    let plan = plan(&scenario.point(args.point)?, &Inputs::new(registry))?;
+    let plan = plan(&scenario.point(args.point)?, &known.inputs())?;
     if args.json {
         return show(&format!("{:#}\n", plan.to_json()));
     }

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Ended, ScenarioArgs, console, json, show};
-use crate::cache::Registry;
+use super::{Ended, Known, ScenarioArgs, console, json, show};
 use crate::error::{Error, Place, Result};
 use crate::metrics::Row;
 use crate::metrics::timeline::{Timeline, Window};
@@ -59,10 +58,10 @@ impl TimelineArgs {
     }
 }
 
-pub(super) fn run(args: &RunArgs, registry: Registry) -> Result<Ended> {
+pub(super) fn run(args: &RunArgs, known: Known) -> Result<Ended> {
     let scenario = Scenario::load(&args.scenario.file, &args.scenario.sets)?;
     let index = point(&scenario, args.point, &args.scenario.file, "run")?;
-    let inputs = Inputs::new(registry);
+    let inputs = known.inputs();
     let row = match &args.timeline.file {
         None => run_point(&scenario, index, &inputs)?,
         Some(file) => recorded(&scenario, index, &inputs, (file, args.timeline.window()))?,

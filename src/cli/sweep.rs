@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::{Ended, ScenarioArgs, console};
-use crate::cache::Registry;
+use super::{Ended, Known, ScenarioArgs, console};
 use crate::error::{Error, Place, Result};
 use crate::metrics::{Outcome, Row};
 use crate::plan::Inputs;
@@ -35,13 +34,13 @@ pub(super) struct SweepArgs {
     json: bool,
 }
 
-pub(super) fn run(args: &SweepArgs, registry: Registry) -> Result<Ended> {
-    super::in_threads(args.threads, || sweep(args, registry))
+pub(super) fn run(args: &SweepArgs, known: Known) -> Result<Ended> {
+    super::in_threads(args.threads, || sweep(args, known))
 }
 
-fn sweep(args: &SweepArgs, registry: Registry) -> Result<Ended> {
+fn sweep(args: &SweepArgs, known: Known) -> Result<Ended> {
     let scenario = Scenario::load(&args.scenario.file, &args.scenario.sets)?;
-    let inputs = Inputs::new(registry);
+    let inputs = known.inputs();
     check(&scenario, &inputs)?;
     let name = name(&scenario, &args.scenario.file);
     let folder = folder(args, &scenario, &name)?;

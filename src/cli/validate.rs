@@ -1,13 +1,11 @@
 //! `moesim validate [FILES]`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Ended, console};
-use crate::cache::Registry;
-use crate::error::{Error, Place, Result};
-use crate::plan::Inputs;
+use super::{Ended, Known, console};
+use crate::error::Result;
 use crate::report;
 use crate::validate::{self, Series};
 
@@ -16,6 +14,9 @@ pub(super) struct ValidateArgs {
     /// Series files [default: all in scenarios/validation].
     #[arg(value_name = "FILES")]
     files: Vec<PathBuf>,
+    /// Print the rows of every series, as is done for files that are named.
+    #[arg(long)]
+    rows: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -33,35 +34,31 @@ pub(super) struct ValidateArgs {
     threads: Option<usize>,
 }
 
-pub(super) fn run(args: &ValidateArgs, registry: Registry) -> Result<Ended> {
-    super::in_threads(args.threads, || compare(args, registry))
+pub(super) fn run(args: &ValidateArgs, known: Known) -> Result<Ended> {
+    super::in_threads(args.threads, || compare(args, known))
 }
 
-fn compare(args: &ValidateArgs, registry: Registry) -> Result<Ended> {
+fn compare(args: &ValidateArgs, known: Known) -> Result<Ended> {
     let files = if args.files.is_empty() { validate::shipped_files()? } else { args.files.clone() };
-    let judged = validate::validate(&Series::load_all(&files)?, &Inputs::new(registry))?;
+    let judged = validate::validate(&Series::load_all(&files)?, &known.inputs())?;
     if let Some(folder) = &args.out {
         report::folder::write(folder, &report::validation_files(&judged)?)?;
     }
     if let Some(page) = &args.docs {
-        write_page(page, &judged)?;
+        let pictures = report::validation_page_pictures(&judged)?;
+        super::write_page(page, report::validation_page(&judged), &pictures)?;
     }
     if args.json {
         super::json(&judged)?;
     } else if !args.quiet {
-        console::out(&report::validation_text(&judged))?;
+        // Of all series the table says enough; whoever names files wants their rows.
+        let text = if args.files.is_empty() && !args.rows {
+            report::validation_table
+        } else {
+            report::validation_text
+        };
+        console::out(&text(&judged))?;
     }
     let all_within = judged.iter().all(|series| series.in_band);
     Ok(if all_within { Ended::Well } else { Ended::OutOfBand })
-}
-
-fn write_page(page: &Path, judged: &[crate::metrics::ValidationSeries]) -> Result<()> {
-    let Some(name) = page.file_name().and_then(|name| name.to_str()) else {
-        let error = Error::at(Place::option("--docs"), format!("found {:?}", page.display().to_string()));
-        return Err(error.expected("the name of a file"));
-    };
-    let folder = page.parent().unwrap_or(Path::new(""));
-    let folder = if folder == Path::new("") { Path::new(".") } else { folder };
-    report::folder::write(&folder.join("pictures"), &report::validation_page_pictures(judged)?)?;
-    report::folder::write(folder, &[(name.to_owned(), report::validation_page(judged).into_bytes())])
 }

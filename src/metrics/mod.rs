@@ -4,6 +4,7 @@
 //! the wall clock. Rows are serialised to the sweep's journal, from which `--resume` reads finished points back.
 
 mod counts;
+mod effect;
 mod explanation;
 mod prefetch;
 mod quantile;
@@ -13,6 +14,7 @@ pub mod timeline;
 mod validation;
 
 pub use counts::{AccessCounts, LinkUse, TimeShares};
+pub use effect::{Effect, EffectChart, EffectValue};
 pub use explanation::{Explanation, Relief, Relieved};
 pub use prefetch::PrefetchCounts;
 pub use quantile::{Quantiles, quantile};

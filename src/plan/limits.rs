@@ -86,12 +86,13 @@ impl Run<'_> {
     /// The engine's own times, and all of GPU memory read in every pass.
     fn by_engine(&self) -> Vec<Part> {
         let (passes, layers, overheads) = (self.passes(), self.layers(), self.machine.overheads);
-        let launches = if overheads.graphs { 0 } else { u128::from(overheads.launches_per_layer) };
         let guess = self.prefetch.map_or(SimDuration::ZERO, |prefetch| prefetch.cost);
+        let launches = if overheads.graphs { 0 } else { u128::from(overheads.launches_per_layer) };
         vec![
             ("engine.per_token_overhead", passes * ns(overheads.per_pass)),
             ("engine.per_layer_overhead", passes * layers * ns(overheads.per_layer)),
-            // Each fetched expert may be a launch of its own, beside one for the resident ones of a layer and the layer's own.
+            // Each fetched expert may be a launch of its own, beside one for the resident ones of a layer and those of the
+            // layer's other operations.
             (
                 "engine.kernel_launch",
                 (self.fetches() + passes * layers * (1 + launches)) * ns(overheads.launch),

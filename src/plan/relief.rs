@@ -122,7 +122,7 @@ impl Plan {
         let Overheads { per_pass, per_layer, launch, .. } = *self.costs.overheads();
         let fixed = self.costs.experts().kernel().fixed();
         let of_cpu = self.machine.cpu.map_or(SimDuration::ZERO, |cpu| cpu.layer_overhead);
-        if per_pass + per_layer + launch + fixed + of_cpu == SimDuration::ZERO {
+        if [per_pass, per_layer, launch, fixed, of_cpu].into_iter().all(|time| time == SimDuration::ZERO) {
             return None;
         }
         let overheads = Overheads {

@@ -27,16 +27,21 @@ pub(super) fn trace(
 ) -> Option<(PathBuf, Arc<Trace>)> {
     resolver.given("workload.router", router.spelling());
     let spec = specification(resolver, model, router);
+    // Passes are kept by this name, so it says everything that they depend on.
     let name = format!(
-        "{} router: {} sequences, {} prompt and {} decode tokens, repeat {} ppm, seed {}",
+        "{} router: {} of {} layers x {} experts, top-{}, {} sequences, {} prompt and {} decode tokens, repeat {} ppm, seed {}",
         router.spelling(),
+        spec.model,
+        spec.layers,
+        spec.experts,
+        spec.top_k,
         spec.sequences,
         spec.prompt_tokens[0],
         spec.decode_tokens[0],
         parts_per_million(spec.stickiness),
         spec.seed
     );
-    let found: Result<Arc<Trace>> = inputs.generated(&format!("{} {name}", model.spec.name), &spec);
+    let found: Result<Arc<Trace>> = inputs.generated(&name, &spec);
     let trace = found.map_err(|error| resolver.push(error)).ok()?;
     Some((PathBuf::from(name), trace))
 }

@@ -127,7 +127,7 @@ impl Default for PredictorRegistry {
             })
             .learning(),
             PredictorRow::new("gate-lookahead", "the layer's gate on an earlier hidden state", |input| {
-                GateLookahead::new(input.experts, input.seed, input.recall_ppm)
+                GateLookahead::new(input.layers, input.experts, input.seed, input.recall_ppm)
             })
             .needing_truth(),
             PredictorRow::new("transition", "what most often followed the experts just seen", |input| {

@@ -10,6 +10,7 @@ mod answer;
 mod bottleneck;
 mod csv_table;
 mod draw;
+mod effects;
 mod explanation;
 pub mod folder;
 mod format;
@@ -30,6 +31,7 @@ mod validation_page;
 
 pub use answer::answer_text;
 pub use csv_table::csv;
+pub use effects::{effects_files, effects_page, effects_page_pictures, effects_text};
 pub use explanation::{explanation, explanation_json};
 pub use json::{json, parse_json};
 pub use labelled::labelled;
@@ -38,7 +40,7 @@ pub use meta::ReportMeta;
 pub use point::point;
 pub use text_table::table;
 pub use timeline::timeline;
-pub use validation::{validation_csv, validation_files, validation_text};
+pub use validation::{validation_csv, validation_files, validation_table, validation_text};
 pub use validation_page::{validation_page, validation_page_pictures};
 
 use crate::error::Result;

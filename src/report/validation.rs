@@ -67,6 +67,11 @@ pub fn validation_text(all: &[ValidationSeries]) -> String {
     text
 }
 
+/// The table of all series alone.
+pub fn validation_table(all: &[ValidationSeries]) -> String {
+    summary(all)
+}
+
 fn one(text: &mut String, series: &ValidationSeries) {
     let _ = writeln!(text, "{}: {}", series.id, series.title);
     text.push_str(&rows(series));

@@ -126,7 +126,7 @@ fn measurements(text: &mut String, series: &ValidationSeries) {
 }
 
 /// An address as a link, with whatever follows it as text.
-fn linked(source: &str) -> String {
+pub(super) fn linked(source: &str) -> String {
     match source.split_once(' ') {
         Some((address, rest)) if address.starts_with("http") => format!("<{address}> {rest}"),
         None if source.starts_with("http") => format!("<{source}>"),

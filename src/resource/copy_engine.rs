@@ -81,6 +81,8 @@ pub struct Finished {
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     tag: u32,
+    /// How many were pushed before it.
+    number: u64,
     left: Bytes,
     moved: Bytes,
 }
@@ -106,6 +108,11 @@ pub struct CopyEngine {
     demands: VecDeque<Waiting>,
     prefetches: VecDeque<Waiting>,
     running: Option<Running>,
+    /// Transfers pushed so far, and how many that were when the last piece began.
+    pushed: u64,
+    pushed_at_start: u64,
+    /// Transfers that were outstanding together with that piece.
+    together: usize,
     /// The last size and number of outstanding transfers, and their time: most transfers repeat it.
     last_time: (Bytes, usize, SimDuration),
     busy: SimDuration,
@@ -124,6 +131,9 @@ impl CopyEngine {
             demands: VecDeque::new(),
             prefetches: VecDeque::new(),
             running: None,
+            pushed: 0,
+            pushed_at_start: 0,
+            together: 0,
             last_time: (Bytes::ZERO, 0, channel.time(Bytes::ZERO, 0)),
             busy: SimDuration::ZERO,
             bytes: Bytes::ZERO,
@@ -135,7 +145,9 @@ impl CopyEngine {
     pub fn push(&mut self, transfer: Transfer) {
         let Transfer { tag, bytes, class } = transfer;
         debug_assert!(!self.holds(tag), "tag {tag} is already in the engine");
-        self.queue(class).push_back(Waiting { tag, left: bytes, moved: Bytes::ZERO });
+        let number = self.pushed;
+        self.pushed += 1;
+        self.queue(class).push_back(Waiting { tag, number, left: bytes, moved: Bytes::ZERO });
     }
 
     /// Begins the next piece where the engine is idle and something waits. The caller reports its end.
@@ -144,14 +156,16 @@ impl CopyEngine {
             return None;
         }
         let class = if self.demands.is_empty() { Class::Prefetch } else { Class::Demand };
-        let outstanding = self.demands.len() + self.prefetches.len();
+        let first = if class == Class::Demand { self.demands.front() } else { self.prefetches.front() };
+        let outstanding = self.together_with(first?, self.demands.len() + self.prefetches.len());
+        (self.together, self.pushed_at_start) = (outstanding, self.pushed);
         let chunk = self.chunk.filter(|_| class == Class::Prefetch);
         let queue = self.queue(class);
         let next = queue.front_mut()?;
         let bytes = chunk.map_or(next.left, |chunk| chunk.min(next.left));
         next.left -= bytes;
         next.moved += bytes;
-        let Waiting { tag, left, moved } = *next;
+        let Waiting { tag, left, moved, .. } = *next;
         let last = left == Bytes::ZERO;
         if last {
             queue.pop_front();
@@ -231,9 +245,16 @@ impl CopyEngine {
     /// channel is not disturbed and nothing more is pushed, promoted or cancelled.
     pub fn backlog(&self, now: SimTime) -> SimDuration {
         let running = self.running.map_or(SimDuration::ZERO, |running| running.piece.end.max(now).since(now));
+        // Those that wait now are outstanding together until the last of them begins.
         let outstanding = self.demands.len() + self.prefetches.len() + 1;
-        let demands = self.demands.iter().enumerate();
-        running + demands.map(|(before, waiting)| self.channel.time(waiting.left, outstanding - before)).sum()
+        let together = self.demands.front().map_or(0, |first| self.together_with(first, outstanding));
+        running + self.demands.iter().map(|waiting| self.channel.time(waiting.left, together)).sum()
+    }
+
+    /// How many transfers are outstanding together with one that begins now: those that wait, or, where it was under way
+    /// beside the piece before it, those that were outstanding then.
+    fn together_with(&self, next: &Waiting, outstanding: usize) -> usize {
+        if next.number < self.pushed_at_start { outstanding.max(self.together) } else { outstanding }
     }
 
     /// The books at the end of a run of length `span`; of a piece that still runs, only its time so far is in them.

@@ -95,16 +95,30 @@ impl Document {
         self.spots.nearest(path).value.clone()
     }
 
+    /// A top-level section with its places.
+    fn section(&self, section: &str) -> Result<(&toml::Table, Spots)> {
+        let Some(Value::Table(table)) = self.table.get(section) else {
+            let message = format!("found no section [{section}]");
+            return Err(Error::at(Place::file(&self.path), message).expected("a scenario"));
+        };
+        Ok((table, self.spots.within(section)))
+    }
+
+    /// The scenario in a top-level section, with its axes.
+    ///
+    /// # Errors
+    /// As [`super::Scenario::load`], at the places in this document; the section is absent.
+    pub fn grid(&self, section: &str) -> Result<ScenarioFile> {
+        let (table, spots) = self.section(section)?;
+        ScenarioFile::with_axes(table.clone(), spots, &self.path)
+    }
+
     /// The scenario in a top-level section, with these settings in their order; it has no axes.
     ///
     /// # Errors
     /// As [`super::Scenario::load`], at the places in this document; the section is absent, or holds axes.
     pub fn scenario(&self, section: &str, settings: &[Setting]) -> Result<ScenarioFile> {
-        let Some(Value::Table(table)) = self.table.get(section) else {
-            let message = format!("found no section [{section}]");
-            return Err(Error::at(Place::file(&self.path), message).expected("a scenario"));
-        };
-        let spots = self.spots.within(section);
+        let (table, spots) = self.section(section)?;
         if table.contains_key(SWEEP) {
             let message = format!("found [{section}.{SWEEP}]");
             return Err(

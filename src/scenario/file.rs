@@ -55,23 +55,20 @@ impl ScenarioFile {
     /// # Errors
     /// As [`Scenario::load`].
     pub fn parse(text: &str, path: &Path, sets: &[String]) -> Result<Self> {
-        let (mut table, spots) = tree::parse(text, path)?;
+        let (table, spots) = tree::parse(text, path)?;
         let mut found = Found::new();
-        let written = match table.remove(SWEEP) {
-            Some(Value::Table(sweep)) => axes::split(sweep, &spots),
-            Some(other) => {
-                let spot = spots.nearest(SWEEP);
-                let error = Error::at(spot.value.clone(), format!("{SWEEP}: found {}", given::show(&other)));
-                found.push((spot.order, error.expected(format!("a section [{SWEEP}]"))));
-                Vec::new()
-            }
-            None => Vec::new(),
-        };
-        let mut draft = Draft { table, spots, axes: written };
+        let mut draft = draft(table, spots, &mut found);
         for (index, set) in sets.iter().enumerate() {
             let order = text.len() + 1 + index;
             draft.set(set, order).unwrap_or_else(|error| found.push((order, error)));
         }
+        Self::checked(draft, found, path)
+    }
+
+    /// The scenario of a table whose `[sweep]` holds its axes.
+    pub(super) fn with_axes(table: toml::Table, spots: Spots, path: &Path) -> Result<Self> {
+        let mut found = Found::new();
+        let draft = draft(table, spots, &mut found);
         Self::checked(draft, found, path)
     }
 
@@ -157,6 +154,21 @@ impl ScenarioFile {
         }
         Ok(PointScenario { scenario, places, axes: shown })
     }
+}
+
+/// A table with its axes taken out of `[sweep]`.
+fn draft(mut table: toml::Table, spots: Spots, found: &mut Found) -> Draft {
+    let written = match table.remove(SWEEP) {
+        Some(Value::Table(sweep)) => axes::split(sweep, &spots),
+        Some(other) => {
+            let spot = spots.nearest(SWEEP);
+            let error = Error::at(spot.value.clone(), format!("{SWEEP}: found {}", given::show(&other)));
+            found.push((spot.order, error.expected(format!("a section [{SWEEP}]"))));
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    Draft { table, spots, axes: written }
 }
 
 /// A path as seen from `folder`, without the detours that a person would not write: `scenarios/../traces` is `traces`.

@@ -87,11 +87,14 @@ impl Fabric {
         }
     }
 
-    /// Queues a transfer, and starts it where the device is idle.
+    /// Queues a transfer, and starts it where the device is idle. The drive waits for [`Fabric::go_on`]: how fast it
+    /// reads depends on how many reads it is asked for at once.
     pub(super) fn transfer(&mut self, events: &mut Engine<Happening>, device: Device, transfer: Transfer) {
         if let Some(engine) = self.engine_of(device) {
             engine.push(transfer);
-            self.start(events, device);
+            if device != Device::Nvme {
+                self.start(events, device);
+            }
         }
     }
 

@@ -35,6 +35,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
                 self.fetch(index);
             }
         }
+        self.fabric.go_on(&mut self.engine, Device::Nvme);
         self.fetch_next_into_the_buffer();
     }
 
@@ -47,6 +48,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         if let Some(index) = self.event.missing.iter().position(waiting) {
             self.event.missing[index].under_way = true;
             self.fetch(index);
+            self.fabric.go_on(&mut self.engine, Device::Nvme);
         }
     }
 

@@ -162,6 +162,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
                 Transfer { tag: PREFETCH | object, bytes: Bytes::new(bytes), class: Class::Prefetch };
             self.fabric.transfer(&mut self.engine, device, transfer);
         }
+        self.fabric.go_on(&mut self.engine, Device::Nvme);
         self.prefetching = Some(prefetching);
     }
 

@@ -10,6 +10,7 @@
 
 mod calibrate;
 mod determined;
+mod effects;
 mod metric;
 mod overlay;
 mod predict;
@@ -21,6 +22,7 @@ mod series;
 mod told;
 
 pub use calibrate::{Bound, Calibration, Determined, Parameter, calibrate};
+pub use effects::{EffectFile, shipped_effects};
 pub use predict::validate;
 pub use probe::{tokens_by_power_law, tokens_evenly};
 pub use series::{FOLDER, Series, shipped_files};

@@ -31,13 +31,13 @@ const FIT_KEYS: [&str; 3] = ["from", "to", "value"];
 const ROW_KEYS: [&str; 6] = ["id", "set", "measured", "unit", "x", "group"];
 
 /// Reads one part of the document after another and keeps what is wrong.
-struct Reader<'d> {
-    document: &'d Document,
-    errors: Vec<Error>,
+pub(super) struct Reader<'d> {
+    pub(super) document: &'d Document,
+    pub(super) errors: Vec<Error>,
 }
 
 impl Reader<'_> {
-    fn refuse(&mut self, path: &str, error: &Error) {
+    pub(super) fn refuse(&mut self, path: &str, error: &Error) {
         let name = path.replace(['"'], "");
         for problem in error.to_string().lines() {
             self.errors.push(Error::at(self.document.value_place(path), format!("{name}: {problem}")));
@@ -45,11 +45,11 @@ impl Reader<'_> {
     }
 
     /// Keeps the value, or the error.
-    fn keep<T>(&mut self, path: &str, result: Result<T>) -> Option<T> {
+    pub(super) fn keep<T>(&mut self, path: &str, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.refuse(path, &error)).ok()
     }
 
-    fn check_keys(&mut self, path: &str, section: &str, table: &Table, known: &[&str]) {
+    pub(super) fn check_keys(&mut self, path: &str, section: &str, table: &Table, known: &[&str]) {
         for name in table.keys().filter(|name| !known.contains(&name.as_str())) {
             let place = self.document.key_place(&join(path, name));
             let within = if section.is_empty() { String::new() } else { format!(" in [{section}]") };
@@ -58,7 +58,7 @@ impl Reader<'_> {
         }
     }
 
-    fn text(&mut self, table: &Table, path: &str, key: &str) -> Option<String> {
+    pub(super) fn text(&mut self, table: &Table, path: &str, key: &str) -> Option<String> {
         let value = table.get(key)?;
         let text = value.as_str().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
         let error = || Error::new(format!("found {}", shown(value))).expected("text in quotes");
@@ -66,7 +66,7 @@ impl Reader<'_> {
         self.keep(&join(path, key), text)
     }
 
-    fn required(&mut self, table: &Table, path: &str, key: &str) -> Option<String> {
+    pub(super) fn required(&mut self, table: &Table, path: &str, key: &str) -> Option<String> {
         if !table.contains_key(key) {
             self.missing(path, key);
             return None;
@@ -80,7 +80,7 @@ impl Reader<'_> {
     }
 
     /// A section that must be a table.
-    fn table(&mut self, path: &str, value: Option<&Value>) -> Option<Table> {
+    pub(super) fn table(&mut self, path: &str, value: Option<&Value>) -> Option<Table> {
         match value {
             Some(Value::Table(table)) => Some(table.clone()),
             Some(other) => {
@@ -103,7 +103,7 @@ impl Reader<'_> {
     }
 }
 
-fn join(path: &str, name: &str) -> String {
+pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { Document::part(name) } else { format!("{path}.{}", Document::part(name)) }
 }
 

@@ -205,9 +205,15 @@ pub const FOLDER: &str = "scenarios/validation";
 /// # Errors
 /// The folder cannot be read, or holds none.
 pub fn shipped_files() -> Result<Vec<PathBuf>> {
-    let files = files(Path::new(FOLDER))?;
+    files_or_none(FOLDER, "series")
+}
+
+/// The files of a folder that must hold some.
+pub(super) fn files_or_none(folder: &str, what: &str) -> Result<Vec<PathBuf>> {
+    let files = files(Path::new(folder))?;
     if files.is_empty() {
-        return Err(Error::at(Place::file(FOLDER), "found no series").expected("files that end in .toml"));
+        let error = Error::at(Place::file(folder), format!("found no {what}"));
+        return Err(error.expected("files that end in .toml"));
     }
     Ok(files)
 }

@@ -6,8 +6,9 @@
 //!
 //! Parameter: the recall of each distance, in parts per million, as papers and engines measure it. Driven by the truth:
 //! each expert that the target will ask for is found with that probability, whatever its rank, and one that is not found
-//! is replaced by another that will not be asked for, all with equal chance. So it names as many experts as the truth
-//! has, and its recall is its precision. An engine that loads more candidates than the router chooses has no counterpart.
+//! is replaced by another that will not be asked for: one of those that the target asked for last, as a gate that errs
+//! errs towards what it likes, and else any, all with equal chance. So it names as many experts as the truth has, and its
+//! recall is its precision. An engine that loads more candidates than the router chooses has no counterpart.
 //!
 //! The draws of an event come from the stream (seed, gate lookahead, layer, pass). They do not depend on other draws, and
 //! each expert is found or not by the same number at every distance: what a gate three layers away finds, a gate two
@@ -15,6 +16,7 @@
 
 use rand::Rng;
 
+use crate::prefetch::latest::Latest;
 use crate::prefetch::{Ask, Observed, Predictor};
 use crate::rng::{Purpose, Xoshiro256PlusPlus, stream};
 
@@ -31,13 +33,24 @@ pub struct GateLookahead {
     /// The number of the question that an expert was last part of, as truth or as guess.
     taken: Vec<u64>,
     question: u64,
+    latest: Latest,
 }
 
 impl GateLookahead {
-    /// For this many experts per layer. `recall_ppm` holds the recall at distance 1, 2, ...; its last entry holds beyond,
+    /// For so many layers of so many experts. `recall_ppm` holds the recall at distance 1, 2, ...; its last entry holds beyond,
     /// and without any nothing is predicted.
-    pub fn new(experts: u32, seed: u64, recall_ppm: &[u32]) -> Self {
-        Self { seed, recall_ppm: recall_ppm.to_vec(), taken: vec![0; experts as usize], question: 0 }
+    pub fn new(layers: u32, experts: u32, seed: u64, recall_ppm: &[u32]) -> Self {
+        let latest = Latest::new(layers, experts);
+        Self { seed, recall_ppm: recall_ppm.to_vec(), taken: vec![0; experts as usize], question: 0, latest }
+    }
+
+    /// One of the experts that `layer` asked for last and that is neither true nor guessed yet, the first of them.
+    fn liked(&mut self, layer: u32) -> Option<u32> {
+        let question = self.question;
+        let (_, asked) = self.latest.get(layer)?;
+        let liked = asked.iter().copied().find(|expert| self.taken[*expert as usize] != question)?;
+        self.taken[liked as usize] = question;
+        Some(liked)
     }
 
     /// An expert that is neither true nor guessed yet, all with equal chance; `None` where there is none.
@@ -59,9 +72,13 @@ fn below(rng: &mut Xoshiro256PlusPlus, bound: u64) -> u64 {
 }
 
 impl Predictor for GateLookahead {
-    fn begin_sequence(&mut self) {}
+    fn begin_sequence(&mut self) {
+        self.latest.clear();
+    }
 
-    fn observe(&mut self, _seen: &Observed<'_>) {}
+    fn observe(&mut self, seen: &Observed<'_>) {
+        self.latest.set(seen);
+    }
 
     fn predict(&mut self, ask: &Ask<'_>, out: &mut Vec<u32>) {
         let last = self.recall_ppm.len().checked_sub(1);
@@ -75,7 +92,8 @@ impl Predictor for GateLookahead {
         out.extend(ask.truth.iter().take(ask.limit).map(found));
         let mut free = self.taken.len().saturating_sub(ask.truth.len());
         for guess in out.iter_mut().filter(|guess| **guess == NOT_FOUND) {
-            if let Some(other) = self.other(&mut rng, free) {
+            let liked = self.liked(ask.target);
+            if let Some(other) = liked.or_else(|| self.other(&mut rng, free)) {
                 *guess = other;
                 free -= 1;
             }

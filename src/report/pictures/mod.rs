@@ -2,6 +2,7 @@
 //! nothing to show.
 
 mod common;
+pub(super) mod effect;
 mod hit_rate;
 mod memory;
 mod pareto;

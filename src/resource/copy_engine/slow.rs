@@ -25,6 +25,8 @@ pub(super) struct Slow {
     delay: u64,
     pub(super) now: u64,
     turns: usize,
+    /// Items when the last piece began, and how many were outstanding with it.
+    before: (usize, usize),
     pub(super) items: Vec<Item>,
     pub(super) running: Option<(usize, u64, u64)>,
     pub(super) busy: u64,
@@ -38,7 +40,8 @@ impl Slow {
         let (items, starts, ends) = (Vec::new(), Vec::new(), Vec::new());
         let chunk = chunk.unwrap_or(u64::MAX);
         let (now, turns, running, busy, moved) = (0, 0, None, 0, 0);
-        Self { channel, chunk, delay, now, turns, items, running, busy, moved, starts, ends }
+        let before = (0, 0);
+        Self { channel, chunk, delay, now, turns, before, items, running, busy, moved, starts, ends }
     }
 
     fn turn(&mut self, class: Class) -> (Class, usize) {
@@ -73,6 +76,8 @@ impl Slow {
         let waiting = || self.items.iter().enumerate().filter(|(_, item)| item.waits);
         let outstanding = waiting().count();
         let Some((at, _)) = waiting().min_by_key(|(_, item)| item.turn) else { return false };
+        let outstanding = if at < self.before.0 { outstanding.max(self.before.1) } else { outstanding };
+        self.before = (self.items.len(), outstanding);
         let item = &mut self.items[at];
         let bytes = if item.turn.0 == Class::Prefetch { item.left.min(self.chunk) } else { item.left };
         (item.left, item.moved) = (item.left - bytes, item.moved + bytes);
