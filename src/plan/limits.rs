@@ -91,7 +91,8 @@ impl Run<'_> {
         vec![
             ("engine.per_token_overhead", passes * ns(overheads.per_pass)),
             ("engine.per_layer_overhead", passes * layers * ns(overheads.per_layer)),
-            // Each fetched expert may be a launch of its own, beside one for the resident ones of a layer and the layer's own.
+            // Each fetched expert may be a launch of its own, beside one for the resident ones of a layer and those of the
+            // layer's other operations.
             (
                 "engine.kernel_launch",
                 (self.fetches() + passes * layers * (1 + launches)) * ns(overheads.launch),
