@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["error", "units"]),
     ("resource", &["metrics", "units"]),
     ("model", &["error", "units"]),
-    ("catalogue", &["error", "model", "units"]),
+    ("catalogue", &["error", "model", "resource", "units"]),
     ("memory", &["metrics", "model", "units"]),
     ("trace", &["error", "rng", "units"]),
     ("cache", &["error", "metrics", "rng", "trace", "units"]),

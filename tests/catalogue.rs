@@ -160,21 +160,27 @@ fn drives_do_not_outrun_their_lanes() {
     }
 }
 
+/// Bytes per second of reads of `size` with `depth` in flight.
+fn rate(drive: &Storage, size: Bytes, depth: u32) -> u64 {
+    let time = drive.curve().unwrap().time(size, depth);
+    u64::try_from(u128::from(size.get()) * 1_000_000_000 / u128::from(time.as_ns())).unwrap()
+}
+
 #[test]
 fn read_curves_pass_through_what_was_measured() {
     // GB/s of reads of 2.7 MB on a Samsung 990 PRO by queue depth (NVMOE-IO-001, -003, -005, -007).
     let drive = Storage::find("samsung-990-pro").unwrap();
     for (depth, measured) in [(1, 4_140), (2, 6_910), (4, 5_740), (32, 5_730)] {
-        let rate = drive.read_rate(Bytes::new(2_700_000), depth).unwrap().bytes_per_s() / 1_000_000;
-        assert!(near(rate, measured, 5), "{depth}: {rate}");
+        let found = rate(drive, Bytes::new(2_700_000), depth) / 1_000_000;
+        assert!(near(found, measured, 5), "{depth}: {found}");
     }
     // MiB/s of UFS 4 by KiB and queue depth (BMOE-IO).
     let drive = Storage::find("ufs-4").unwrap();
     for (kib, depth, measured) in
         [(4096, 1, 1810), (4096, 4, 2206), (128, 4, 1486), (128, 8, 1859), (512, 2, 1882), (8192, 8, 2474)]
     {
-        let rate = drive.read_rate(Bytes::new(kib << 10), depth).unwrap().bytes_per_s() >> 20;
-        assert!(near(rate, measured, 200), "{kib} KiB at {depth}: {rate}");
+        let found = rate(drive, Bytes::new(kib << 10), depth) >> 20;
+        assert!(near(found, measured, 200), "{kib} KiB at {depth}: {found}");
     }
 }
 
@@ -182,7 +188,7 @@ fn read_curves_pass_through_what_was_measured() {
 fn read_curves_rise_with_size_and_never_pass_the_drive() {
     for drive in Storage::all() {
         let Some(stream) = &drive.stream else {
-            assert_eq!(drive.read_rate(Bytes::MIB, 1), None, "{}", drive.id);
+            assert_eq!(drive.curve(), None, "{}", drive.id);
             assert!(drive.best_depth.is_none() && drive.deep_share.is_none(), "{}", drive.id);
             continue;
         };
@@ -190,29 +196,22 @@ fn read_curves_rise_with_size_and_never_pass_the_drive() {
         assert_eq!(drive.best_depth.is_some(), drive.deep_share.is_some(), "{}", drive.id);
         for depth in [1, 2, 4, 32, u32::MAX] {
             let sizes = (10..36).map(|power| Bytes::new(1 << power));
-            let rates: Vec<_> = sizes.map(|size| drive.read_rate(size, depth).unwrap()).collect();
-            assert!(rates.is_sorted(), "{} at {depth}: {rates:?}", drive.id);
-            assert!(rates.iter().all(|rate| *rate <= drive.read.value), "{} at {depth}", drive.id);
+            let rates: Vec<_> = sizes.map(|size| rate(drive, size, depth)).collect();
+            // A time is rounded up to a nanosecond, which small reads feel.
+            let rises = rates.windows(2).all(|pair| pair[0] <= pair[1] + pair[1] / 50);
+            assert!(rises, "{} at {depth}: {rates:?}", drive.id);
+            let peak = drive.read.value.bytes_per_s();
+            assert!(rates.iter().all(|rate| *rate <= peak), "{} at {depth}", drive.id);
         }
-        assert_eq!(drive.read_rate(Bytes::ZERO, 0), drive.read_rate(Bytes::ZERO, 1), "{}", drive.id);
     }
 }
 
+/// gpt-oss-120b on an H200: 14.4 ms a token with a graph, about 42 ms without, 36 layers.
 #[test]
-fn launches_are_waited_for_only_without_graphs() {
-    for engine in EngineProfile::all() {
-        let launches = u64::from(engine.launches_per_layer.value);
-        assert_eq!(engine.layer_overhead(true), engine.per_layer_overhead.value, "{}", engine.id);
-        let eager = engine.layer_overhead(false).as_ns() - engine.layer_overhead(true).as_ns();
-        assert_eq!(eager, launches * engine.kernel_launch.value.as_ns(), "{}", engine.id);
-        assert_eq!(engine.expert_launch(true).as_ns(), 0, "{}", engine.id);
-        assert_eq!(engine.expert_launch(false), engine.kernel_launch.value, "{}", engine.id);
-    }
-    let generic = EngineProfile::find("generic").unwrap();
-    assert_eq!(generic.layer_overhead(generic.graphs.value).as_ns(), 30_000);
-    // gpt-oss-120b on an H200: 14.4 ms a token with a graph, about 42 ms without, 36 layers.
+fn launches_without_graphs_take_what_was_measured() {
     let cache = EngineProfile::find("vram-cache").unwrap();
-    let extra = 36 * (cache.layer_overhead(false).as_ns() - cache.layer_overhead(true).as_ns());
+    let launches = u64::from(cache.launches_per_layer.value);
+    let extra = 36 * launches * cache.kernel_launch.value.as_ns();
     assert!(near(extra, 27_600_000, 10), "{extra}");
 }
 

@@ -172,17 +172,6 @@ impl EngineProfile {
         self.cpu_dtype_efficiency.get(dtype.name).map_or(Ratio::ONE, |share| share.value)
     }
 
-    /// Fixed time of one layer beyond its operations: without graphs its launches are waited for.
-    pub fn layer_overhead(&self, graphs: bool) -> SimDuration {
-        let launches = if graphs { 0 } else { u64::from(self.launches_per_layer.value) };
-        self.per_layer_overhead.value + self.kernel_launch.value.times(launches)
-    }
-
-    /// Time to launch a group of routed experts; nothing within a graph.
-    pub fn expert_launch(&self, graphs: bool) -> SimDuration {
-        if graphs { SimDuration::ZERO } else { self.kernel_launch.value }
-    }
-
     /// Tokens in a pass from which experts on the CPU are copied to the GPU and computed there, for a model with this many
     /// experts of which a token takes `active`; never where it is `None`.
     pub fn prefill_offload(&self, experts: u32, active: u32) -> Option<u64> {

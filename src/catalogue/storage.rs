@@ -1,6 +1,6 @@
 //! Solid-state drives, mostly by class rather than by product.
 //!
-//! Capacity belongs to the scenario. Where a drive has a read curve ([`Storage::read_rate`]), it says what reads of a size
+//! Capacity belongs to the scenario. Where a drive has a read curve ([`Storage::curve`]), it says what reads of a size
 //! reach at a queue depth; where it has none, the engine's profile says it as a share of the sequential rate.
 
 use std::sync::LazyLock;
@@ -11,7 +11,8 @@ use super::entry::{Entry, Fact, named_row};
 use super::load::parse_embedded;
 use super::quantity::Ratio;
 use super::sourced::Sourced;
-use crate::units::{Bandwidth, Bytes, SimDuration};
+use crate::resource::DriveCurve;
+use crate::units::{Bandwidth, SimDuration};
 
 /// A drive, or drives striped into one.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -48,22 +49,17 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Rate of reads of `size` with `depth` of them in flight:
-    /// min(depth x size / (latency + size / stream), sequential rate), times `deep_share` beyond `best_depth`.
-    /// None where the drive has no curve.
-    pub fn read_rate(&self, size: Bytes, depth: u32) -> Option<Bandwidth> {
-        let stream = self.stream.as_ref()?.value;
-        let nanoseconds = self.latency.value + stream.time_for(size);
-        let in_flight = u128::from(size.get()) * u128::from(depth.max(1)) * 1_000_000_000;
-        let rate = in_flight / u128::from(nanoseconds.as_ns().max(1));
-        let peak = self.read.value;
-        // At least a byte, so that nothing that is read takes no time; the sequential rate where the product is beyond it.
-        let rate = u64::try_from(rate.max(1)).ok().and_then(Bandwidth::from_bytes_per_s);
-        let rate = rate.map_or(peak, |rate| rate.min(peak));
-        match (&self.best_depth, &self.deep_share) {
-            (Some(best), Some(share)) if depth > best.value => Some(rate.at_ppm(share.value.ppm())),
-            _ => Some(rate),
-        }
+    /// Reads by size and queue depth; `None` where the drive has no curve.
+    pub fn curve(&self) -> Option<DriveCurve> {
+        let whole = Ratio::ONE.ppm();
+        let deep = self.deep_share.as_ref().map_or(whole, |share| share.value.ppm());
+        Some(DriveCurve {
+            latency: self.latency.value,
+            stream: self.stream.as_ref()?.value,
+            peak: self.read.value,
+            best_depth: self.best_depth.as_ref().map_or(1, |depth| depth.value),
+            deep_ppm: u32::try_from(deep.min(whole)).unwrap_or(u32::MAX),
+        })
     }
 }
 

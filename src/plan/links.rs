@@ -101,7 +101,7 @@ fn host_link(resolver: &Resolver<'_>, gpu: &Gpu, cpu: Option<&Cpu>) -> (Bandwidt
 /// Reads from the drive. A rate that the user wrote makes it a plain link, whatever the drive's own curve is.
 pub(super) fn drive(resolver: &mut Resolver<'_>, storage: &Storage, engine: &EngineProfile) -> DrivePlan {
     let section = &resolver.scenario().engine;
-    let (latency, stream) = (storage.latency.value, storage.stream.as_ref().map(|stream| stream.value));
+    let latency = storage.latency.value;
     let used = resolver.scenario().placement.experts == Some(ExpertHome::Nvme);
     let paged = resolver.scenario().placement.page_cache == Some(true);
     let depth =
@@ -113,7 +113,7 @@ pub(super) fn drive(resolver: &mut Resolver<'_>, storage: &Storage, engine: &Eng
     let origin = format!("storage {}", storage.id);
     let share = engine.nvme_efficiency.value;
     let shared = storage.read.value.at_ppm(share.ppm());
-    let plain = section.nvme_bandwidth.or(if stream.is_some() { None } else { Some(shared) });
+    let plain = section.nvme_bandwidth.or(if storage.curve().is_some() { None } else { Some(shared) });
     if used {
         note_drive(resolver, storage, engine, plain, depth, to_vram);
     }
@@ -128,20 +128,10 @@ pub(super) fn drive(resolver: &mut Resolver<'_>, storage: &Storage, engine: &Eng
         }
         None => latency,
     };
-    let curve = match (plain, stream) {
-        (Some(rate), _) => {
-            DriveCurve { latency, stream: rate, peak: rate, best_depth: 1, deep_ppm: WHOLE_PPM }
-        }
-        (None, stream) => DriveCurve {
-            latency,
-            stream: stream.unwrap_or(storage.read.value),
-            peak: storage.read.value,
-            best_depth: storage.best_depth.as_ref().map_or(1, |depth| depth.value),
-            deep_ppm: storage
-                .deep_share
-                .as_ref()
-                .map_or(WHOLE_PPM, |share| u32::try_from(share.value.ppm()).unwrap_or(WHOLE_PPM)),
-        },
+    let link = |rate| DriveCurve { latency, stream: rate, peak: rate, best_depth: 1, deep_ppm: WHOLE_PPM };
+    let curve = match (plain, storage.curve()) {
+        (None, Some(curve)) => DriveCurve { latency, ..curve },
+        (plain, _) => link(plain.unwrap_or(shared)),
     };
     DrivePlan { curve, queue_depth: if plain.is_some() { 1 } else { depth }, to_vram }
 }

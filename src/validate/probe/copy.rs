@@ -4,7 +4,9 @@
 //! buffer of its own: it has a latency and a rate of its own, and bytes beyond `pageable_threshold`, which no longer pass
 //! through the processor's caches, move at a second, lower rate.
 
-use super::{Input, Kind, Probe, Values, Work, needed, optional};
+use super::{Input, Kind, Probe, Values, Work, needed, optional, whole};
+use crate::resource::RateCurve;
+use crate::units::Bytes;
 
 const INPUTS: &[Input] = &[
     needed("size", Kind::Size, "bytes of one copy"),
@@ -26,15 +28,23 @@ pub(super) const PROBE: Probe = Probe {
 
 fn predict(values: &Values) -> Work {
     let bytes = values.of("size");
-    let (latency, bandwidth) = (values.seconds("latency"), values.of("bandwidth"));
-    if values.of("pageable") == 0.0 {
-        return Work { seconds: latency + bytes / bandwidth, bytes };
-    }
-    let latency = values.get("pageable_latency").map_or(latency, |ns| ns / 1e9);
-    let first = values.get("pageable_bandwidth").unwrap_or(bandwidth);
-    let beyond = values.get("pageable_beyond").unwrap_or(first);
-    let near = values.get("pageable_threshold").map_or(bytes, |threshold| bytes.min(threshold));
-    Work { seconds: latency + near / first + (bytes - near) / beyond, bytes }
+    let pinned = RateCurve::pinned(values.duration("latency"), values.rate("bandwidth"));
+    // The curves that the simulator copies by.
+    let curve = if values.of("pageable") == 0.0 {
+        pinned
+    } else {
+        let own = |key: &str| values.get(key).map(|_| values.rate(key));
+        let peak = own("pageable_bandwidth").unwrap_or(pinned.peak);
+        let threshold = values.get("pageable_threshold").map(|threshold| Bytes::new(whole(threshold)));
+        RateCurve {
+            latency: values
+                .get("pageable_latency")
+                .map_or(pinned.latency, |_| values.duration("pageable_latency")),
+            peak,
+            large: threshold.map(|threshold| (threshold, own("pageable_beyond").unwrap_or(peak))),
+        }
+    };
+    Work { seconds: curve.time(Bytes::new(whole(bytes))).as_ns() as f64 / 1e9, bytes }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub use routing::{tokens_by_power_law, tokens_evenly};
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
+use crate::units::{Bandwidth, SimDuration};
 
 use super::quantity::Kind;
 
@@ -84,10 +85,26 @@ impl Values {
         self.of(key) / 1e9
     }
 
+    /// A time, zero where it was left out.
+    fn duration(&self, key: &str) -> SimDuration {
+        SimDuration::from_ns(whole(self.of(key)))
+    }
+
+    /// A rate, at least a byte per second.
+    fn rate(&self, key: &str) -> Bandwidth {
+        Bandwidth::from_bytes_per_s(whole(self.of(key)).max(1)).expect("at least one")
+    }
+
     /// A share, 1 where it was left out.
     fn share(&self, key: &str) -> f64 {
         self.get(key).map_or(1.0, |ppm| ppm / 1e6)
     }
+}
+
+/// The nearest whole number, zero for anything below.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the conversion saturates")]
+fn whole(number: f64) -> u64 {
+    number.round() as u64
 }
 
 impl Probe {

@@ -4,7 +4,9 @@
 //! device's `peak`. Beyond `best_depth` the rate falls to `deep_share` of that: queues make some drives slower, as a
 //! gen4 drive measured with reads of a few megabytes at depths 2 and 4 shows.
 
-use super::{Input, Kind, Probe, Values, Work, needed, optional};
+use super::{Input, Kind, Probe, Values, Work, needed, optional, whole};
+use crate::resource::DriveCurve;
+use crate::units::Bytes;
 
 const INPUTS: &[Input] = &[
     needed("size", Kind::Size, "bytes of one read"),
@@ -25,11 +27,19 @@ pub(super) const PROBE: Probe = Probe {
 
 fn predict(values: &Values) -> Work {
     let (size, depth) = (values.of("size"), values.of("depth"));
-    let one = values.seconds("latency") + size / values.of("stream");
-    let is_deep = values.get("best_depth").is_some_and(|best| depth > best);
-    let share = if is_deep { values.share("deep_share") } else { 1.0 };
-    let rate = (depth * size / one).min(values.of("peak")) * share;
-    Work { seconds: depth * size / rate, bytes: depth * size }
+    let deep = values.share("deep_share") * 1e6;
+    // The curve that the simulator reads drives by.
+    let curve = DriveCurve {
+        latency: values.duration("latency"),
+        stream: values.rate("stream"),
+        peak: values.rate("peak"),
+        best_depth: values
+            .get("best_depth")
+            .map_or(u32::MAX, |best| u32::try_from(whole(best)).unwrap_or(u32::MAX)),
+        deep_ppm: u32::try_from(whole(deep)).unwrap_or(u32::MAX),
+    };
+    let time = curve.time(Bytes::new(whole(size)), u32::try_from(whole(depth)).unwrap_or(u32::MAX));
+    Work { seconds: depth * time.as_ns() as f64 / 1e9, bytes: depth * size }
 }
 
 #[cfg(test)]
