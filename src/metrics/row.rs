@@ -40,6 +40,14 @@ pub struct ConfigLabels {
     pub prefetch: String,
 }
 
+impl ConfigLabels {
+    /// Whether experts come and go: not where all that the GPU computes lie in VRAM, and not where the hit rate is
+    /// assumed.
+    pub fn is_cached(&self) -> bool {
+        self.backing != "vram" && self.policy != "assumed"
+    }
+}
+
 /// One line of the memory ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerLine {

@@ -202,6 +202,7 @@ fn cliff(ran: &[Ran<'_>]) -> Option<String> {
         ran.iter().filter(|point| {
             let config = &point.row.config;
             !config.policy_is_oracle
+                && config.is_cached()
                 && config.cache_capacity_bytes < config.token_working_set_bytes
                 && point.summary.decode.lookups > 0
         })

@@ -96,7 +96,8 @@ impl<'a> Sheet<'a> {
 
     /// Where one token's experts would just fit: a line in the plot, or a legend entry where there is no one place.
     pub(super) fn cliff(&self, scale: Scale, unit_bytes: f64) -> (Option<(f64, String)>, Option<Entry>) {
-        let sizes = self.rows.iter().map(|row| row.config.token_working_set_bytes).filter(|bytes| *bytes > 0);
+        let cached = self.rows.iter().filter(|row| row.config.is_cached());
+        let sizes = cached.map(|row| row.config.token_working_set_bytes).filter(|bytes| *bytes > 0);
         let (Some(least), Some(most)) = (sizes.clone().min(), sizes.max()) else {
             return (None, None);
         };
