@@ -22,11 +22,13 @@ pub(super) fn described(row: &Row) -> String {
     let mut text = String::new();
     let (capacity, total) = (size(config.cache_capacity_bytes), size(config.experts_total_bytes));
     let _ = writeln!(text, "{} {} on {}, engine {}", config.model, config.quant, config.gpu, config.engine);
-    let _ = writeln!(
-        text,
-        "experts: {capacity} of {total} in VRAM, {} cache, the rest in {}",
-        config.policy, config.backing
-    );
+    // Where VRAM is the home of what the GPU computes, the others are those of layers on the CPU.
+    let rest = match (config.backing.as_str(), config.cache_capacity_bytes < config.experts_total_bytes) {
+        ("vram", true) => "the rest computed by the CPU".to_owned(),
+        ("vram", false) => "none elsewhere".to_owned(),
+        (backing, _) => format!("{} cache, the rest in {backing}", config.policy),
+    };
+    let _ = writeln!(text, "experts: {capacity} of {total} in VRAM, {rest}");
     for tier in &row.tiers {
         let (needed, has) = (size(tier.needed_bytes), size(tier.capacity_bytes));
         let _ = writeln!(text, "{:<8} {needed} of {has}", tier.tier);
