@@ -36,14 +36,8 @@ pub(super) fn policy(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<Pol
         return inputs.registry().find("lru").cloned();
     };
     resolver.given("cache.policy", name);
-    let row = inputs.registry().find(name).cloned();
-    if row.is_none() {
-        resolver.refuse("cache.policy", |place| {
-            let known = inputs.registry().rows().iter().map(|row| row.name.as_str());
-            Error::at(place, format!("unknown cache policy {name:?}")).nearest(name, known)
-        });
-    }
-    row
+    let names = inputs.registry().rows().iter().map(|row| row.name.as_str());
+    resolver.known("cache.policy", "cache policy", name, inputs.registry().find(name).cloned(), names)
 }
 
 pub(super) fn resolve(

@@ -87,15 +87,10 @@ pub(super) fn resolve(
 fn policy(resolver: &mut Resolver<'_>, inputs: &Inputs, paged: bool) -> Option<PolicyRow> {
     let section = &resolver.scenario().placement;
     let name = section.dram_policy.as_deref().filter(|_| !paged).unwrap_or("lru");
-    let policy = inputs.registry().find(name).filter(|row| !row.needs.future).cloned();
-    if policy.is_none() {
-        resolver.refuse("placement.dram_policy", |place| {
-            let known = inputs.registry().rows().iter().filter(|row| !row.needs.future);
-            Error::at(place, format!("unknown policy of host memory {name:?}"))
-                .nearest(name, known.map(|row| row.name.as_str()))
-        });
-        return None;
-    }
+    let rows = || inputs.registry().rows().iter().filter(|row| !row.needs.future);
+    let found = rows().find(|row| row.name == name).cloned();
+    let names = rows().map(|row| row.name.as_str());
+    let policy = resolver.known("placement.dram_policy", "policy of host memory", name, found, names);
     resolver.note(
         "placement.dram_policy",
         name,

@@ -129,14 +129,7 @@ fn low_bit(resolver: &mut Resolver<'_>) -> Option<Dtype> {
         return Dtype::by_name("q2_k");
     };
     resolver.given("placement.low_bit", name);
-    let found = Dtype::by_name(name);
-    if found.is_none() {
-        resolver.refuse("placement.low_bit", |place| {
-            let known = crate::model::DTYPES.iter().map(|dtype| dtype.name);
-            Error::at(place, format!("unknown storage type {name:?}")).nearest(name, known)
-        });
-    }
-    found
+    resolver.dtype("placement.low_bit", name)
 }
 
 /// From how many tokens in a pass the experts of CPU layers are computed on the GPU after all.

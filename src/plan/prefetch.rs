@@ -22,14 +22,8 @@ const RECALL_DEFAULT: Percent = Percent::from_ppm(850_000);
 pub(super) fn predictor(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<PredictorRow> {
     let name = resolver.scenario().prefetch.predictor.as_deref()?;
     resolver.given("prefetch.predictor", name);
-    let row = inputs.predictors().find(name).cloned();
-    if row.is_none() {
-        resolver.refuse("prefetch.predictor", |place| {
-            let known = inputs.predictors().rows().iter().map(|row| row.name.as_str());
-            Error::at(place, format!("unknown predictor {name:?}")).nearest(name, known)
-        });
-    }
-    row
+    let names = inputs.predictors().rows().iter().map(|row| row.name.as_str());
+    resolver.known("prefetch.predictor", "predictor", name, inputs.predictors().find(name).cloned(), names)
 }
 
 /// The prefetching of a point whose experts do not all lie in GPU memory.

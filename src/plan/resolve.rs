@@ -5,6 +5,7 @@ use std::fmt::Display;
 use super::Setting;
 use crate::catalogue::Entry;
 use crate::error::{Error, Place};
+use crate::model::{DTYPES, Dtype};
 use crate::scenario::{PointScenario, Scenario};
 
 /// The point being resolved, the settings so far, and the errors so far.
@@ -76,13 +77,30 @@ impl<'a> Resolver<'a> {
 
     /// A catalogue row by the name under `key`; an unknown name is an error with the nearest known one.
     pub(super) fn row<T: Entry>(&mut self, key: &str, name: &str) -> Option<&'static T> {
-        let row = T::find(name);
-        if row.is_none() {
+        self.known(key, T::WHAT, name, T::find(name), T::names())
+    }
+
+    /// A storage type by the name under `key`.
+    pub(super) fn dtype(&mut self, key: &str, name: &str) -> Option<Dtype> {
+        let names = DTYPES.iter().map(|dtype| dtype.name);
+        self.known(key, "storage type", name, Dtype::by_name(name), names)
+    }
+
+    /// What was found under the name that `key` gives; where nothing was, an error with the nearest of `names`.
+    pub(super) fn known<'n, T>(
+        &mut self,
+        key: &str,
+        what: &str,
+        name: &str,
+        found: Option<T>,
+        names: impl IntoIterator<Item = &'n str>,
+    ) -> Option<T> {
+        if found.is_none() {
             self.refuse(key, |place| {
-                Error::at(place, format!("unknown {} {name:?}", T::WHAT)).nearest(name, T::names())
+                Error::at(place, format!("unknown {what} {name:?}")).nearest(name, names)
             });
         }
-        row
+        found
     }
 
     /// All errors as one; there must be one.

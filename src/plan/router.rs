@@ -82,7 +82,6 @@ fn specification(resolver: &mut Resolver<'_>, model: &ModelPlan, router: Router)
 
 /// Statistics of the router; shape, length and seed are replaced.
 fn typical(router: Router) -> SyntheticSpec {
-    let fitted = shipped::all().into_iter().find(|(stem, _)| *stem == TYPICAL).map(|(_, spec)| spec);
     let even = SyntheticSpec {
         model: String::new(),
         layers: 1,
@@ -106,6 +105,8 @@ fn typical(router: Router) -> SyntheticSpec {
     };
     match router {
         Router::Uniform => even,
-        Router::Typical => fitted.unwrap_or(even),
+        Router::Typical => {
+            shipped::all().into_iter().find(|(stem, _)| *stem == TYPICAL).map_or(even, |(_, spec)| spec)
+        }
     }
 }

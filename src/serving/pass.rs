@@ -162,15 +162,6 @@ impl PassCosts {
         }
     }
 
-    /// Bytes of the KV cache of one sequence with `context` tokens.
-    pub fn kv_bytes(&self, context: u64) -> Bytes {
-        let of = |stretch: &Stretch| -> Bytes {
-            stretch.layers.iter().map(|layer| layer.kv_bytes(context, self.kv)).sum()
-        };
-        self.stretch_of_layer.iter().map(|stretch| of(&self.stretches[*stretch])).sum::<Bytes>()
-            + of(&self.tail)
-    }
-
     /// The same on a GPU of other rates, those of the kernel of routed experts included.
     #[must_use]
     pub fn with_rates(&self, change: impl Fn(GpuRates) -> GpuRates) -> Self {

@@ -10,7 +10,7 @@ use super::Inputs;
 use super::resolve::Resolver;
 use crate::catalogue::{ModelRow, QuantScheme};
 use crate::error::Error;
-use crate::model::{ComponentBytes, DTYPES, Dtype, ModelSpec, hf};
+use crate::model::{ComponentBytes, Dtype, ModelSpec, hf};
 use crate::serving::WeightSizes;
 use crate::units::Bytes;
 
@@ -125,14 +125,7 @@ fn overrides(resolver: &mut Resolver<'_>) -> Overrides {
     let mut dtype = |key: &str, name: &Option<String>| {
         let name = name.as_ref()?;
         resolver.given(key, name);
-        let found = Dtype::by_name(name);
-        if found.is_none() {
-            resolver.refuse(key, |place| {
-                let known = DTYPES.iter().map(|dtype| dtype.name);
-                Error::at(place, format!("unknown storage type {name:?}")).nearest(name, known)
-            });
-        }
-        found
+        resolver.dtype(key, name)
     };
     Overrides {
         embeddings: dtype("quant.embeddings", &section.embeddings),
