@@ -83,11 +83,9 @@ fn replays(criterion: &mut Criterion) {
             (0..u64::from(trace.header().experts) * trace.header().layers() as u64).collect();
         group.bench_function(format!("{} behind the trait object, 30 %", row.name), |bencher| {
             bencher.iter(|| {
-                let shape = shape(&trace, 30);
-                let (objects, experts) = (shape.layers * shape.experts, shape.experts);
-                let mut cache = ExpertCache::new(shape, |pool| {
+                let mut cache = ExpertCache::new(shape(&trace, 30), |input| {
                     let (profile, first_events) = (profile.as_slice(), first_events.as_slice());
-                    (row.build)(&PolicyInput { pool, objects, experts, seed: 0, profile, first_events })
+                    (row.build)(&PolicyInput { profile, first_events, ..input })
                 });
                 black_box(replay(&mut cache, &trace, &passes, Some(&future), Grouping::Layer, |_, _| ()))
             });

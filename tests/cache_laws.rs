@@ -191,8 +191,8 @@ proptest! {
         let passes = pass_list(&trace);
         let future = Future::of(&trace, &passes, grouping).unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let mut cache = ExpertCache::new(uniform(&trace, "lru", scope, 18).shape, |pool| {
-            Recorder { pool, seen: Arc::clone(&seen) }
+        let mut cache = ExpertCache::new(uniform(&trace, "lru", scope, 18).shape, |input| {
+            Recorder { pool: input.pool, seen: Arc::clone(&seen) }
         });
         replay(&mut cache, &trace, &passes, Some(&future), grouping, |_, _| ());
         let seen = seen.lock().unwrap();

@@ -101,16 +101,7 @@ impl Replayed {
             pool_capacity: vec![capacity],
             pinned: Vec::new(),
         };
-        let mut cache = ExpertCache::new(shape, |pool| {
-            (row.build)(&PolicyInput {
-                pool,
-                objects: layers * header.experts,
-                experts: header.experts,
-                seed: 0,
-                profile: &[],
-                first_events: &[],
-            })
-        });
+        let mut cache = ExpertCache::new(shape, |input| (row.build)(&input));
         let slots = usize::try_from(self.trace.tokens()).unwrap() * header.slots_per_token();
         let mut hits = vec![false; slots];
         let all = passes(&self.trace, &PassOptions::default());

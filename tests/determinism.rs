@@ -24,7 +24,7 @@ fn scenario(policies: &str, capacities: &str) -> String {
     )
 }
 
-const POLICIES: &str = r#""lru", "lfu", "fifo", "random", "static", "belady""#;
+const POLICIES: &str = r#""lru", "lfu-perfect", "fifo", "random", "static", "belady""#;
 const CAPACITIES: &str = r#""0.5 GiB", "1 GiB", "25 %", "50 %", "100 %""#;
 
 fn rows(folder: &Path) -> Vec<Row> {

@@ -279,7 +279,7 @@ workload = { router = "uniform", sequences = 1, decode_tokens = 4, context = 409
 
 [scenario.sweep]
 cache.capacity = ["10 %", "20 %"]
-cache.policy = ["lru", "lfu"]
+cache.policy = ["lru", "lfu-perfect"]
 "#;
 
 #[test]

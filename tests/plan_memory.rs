@@ -256,7 +256,7 @@ fn room_for_every_expert_is_room_for_every_layer() {
 
 #[test]
 fn a_dense_model_runs_without_a_trace() {
-    for policy in ["lru", "lfu", "fifo", "random", "static", "belady"] {
+    for policy in ["lru", "lfu-perfect", "fifo", "random", "static", "belady"] {
         let text = format!(
             "[model]\nname = \"qwen3-8b\"\n[hardware]\ngpu = \"rtx4090\"\n[cache]\npolicy = \"{policy}\"\n\
              [workload]\ndecode_tokens = 5\n"

@@ -17,7 +17,7 @@ const STREAMS: &[(&str, u64, &str, &str)] = &[
     // C takes the place of A, which came first, though it was used last.
     ("fifo", 2, "A B A C A B", "..+..."),
     // B and C are remembered after their eviction: with two uses each they draw level with A, used longest ago.
-    ("lfu", 2, "A A B C B C B C", ".+....++"),
+    ("lfu-perfect", 2, "A A B C B C B C", ".+....++"),
     // A stays whatever comes, the colder of the others goes.
     ("static", 2, "A B C B A", "....+"),
     // When C comes, B is needed later than A.
@@ -52,15 +52,8 @@ fn outcome(policy: &str, slots: u64, stream: &str) -> String {
         pool_capacity: vec![slots],
         pinned: Vec::new(),
     };
-    let mut cache = ExpertCache::new(shape, |pool| {
-        (row.build)(&PolicyInput {
-            pool,
-            objects: EXPERTS,
-            experts: EXPERTS,
-            seed: 0,
-            profile: &profile,
-            first_events: &first_events,
-        })
+    let mut cache = ExpertCache::new(shape, |input| {
+        (row.build)(&PolicyInput { profile: &profile, first_events: &first_events, ..input })
     });
     let mut ask = |(event, expert): (usize, &u32)| {
         cache.begin_event();

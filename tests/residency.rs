@@ -72,18 +72,8 @@ fn counts(trace: &Trace, policy: &str, capacity: u64) -> ReplayCounts {
     let registry = Registry::default();
     let row = registry.find(policy).unwrap();
     let shape = shape(trace, capacity);
-    let objects = shape.layers * shape.experts;
-    let experts = shape.experts;
-    let mut cache = ExpertCache::new(shape, |pool| {
-        (row.build)(&PolicyInput {
-            pool,
-            objects,
-            experts,
-            seed: 0,
-            profile: &[],
-            first_events: &first_events,
-        })
-    });
+    let mut cache =
+        ExpertCache::new(shape, |input| (row.build)(&PolicyInput { first_events: &first_events, ..input }));
     replay(&mut cache, trace, &passes, Some(&future), Grouping::Layer, |_, _| ())
 }
 
@@ -108,7 +98,7 @@ fn check_curve(route: &str, curve: &str, cliff_mib: u64) {
         let budget_mib: u64 = cells.next().unwrap().parse().unwrap();
         let policy = cells.next().unwrap();
         let expected = cells.next().unwrap();
-        if !["lru", "lfu", "belady"].contains(&policy) {
+        if !["lru", "lfu-perfect", "belady"].contains(&policy) {
             continue;
         }
         let counts = counts(&imported.trace, policy, budget_mib * MIB);

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use bench::{Bench, Sequence, decode_only, link, planned, run, small};
 
-const POLICIES: [&str; 6] = ["lru", "lfu", "fifo", "random", "static", "belady"];
+const POLICIES: [&str; 6] = ["lru", "lfu-perfect", "fifo", "random", "static", "belady"];
 
 /// The same configuration without a clock; the cache is kept from sequence to sequence.
 fn replayed(plan: &Plan) -> ReplayCounts {

@@ -3,8 +3,8 @@
 //! The streams are generated, deterministic, and shaped like routing: layers in a cycle, popular and unpopular experts,
 //! prompts whose events hold many experts, and events larger than the cache.
 
-use super::registry::{PolicyInput, PolicyRow};
-use super::{Access, CacheShape, ExpertCache, Lookup, NEVER, Policy, Scope};
+use super::registry::PolicyRow;
+use super::{Access, CacheShape, ExpertCache, Lookup, NEVER, Policy, PolicyInput, Scope};
 use crate::rng::{Purpose, stream};
 use rand::Rng;
 
@@ -86,15 +86,9 @@ impl Case<'_> {
         let objects = if self.scope == Scope::Global { OBJECTS } else { EXPERTS };
         let profile: Vec<u64> = (0..u64::from(objects)).rev().collect();
         let never = vec![NEVER; objects as usize];
-        ExpertCache::new(shape, |pool| {
-            (self.row.build)(&PolicyInput {
-                pool,
-                objects,
-                experts: EXPERTS,
-                seed: self.seed,
-                profile: &profile,
-                first_events: &never,
-            })
+        ExpertCache::new(shape, |input| {
+            let input = PolicyInput { seed: self.seed, profile: &profile, first_events: &never, ..input };
+            (self.row.build)(&input)
         })
     }
 

@@ -16,8 +16,8 @@ pub mod replay;
 
 pub use future::{Future, Grouping};
 pub use indexed_heap::IndexedHeap;
-pub use mechanism::{CacheShape, Candidates, ExpertCache, Lookup, Scope};
+pub use mechanism::{Admission, CacheShape, Candidates, ExpertCache, Lookup, Scope};
 pub use order_list::OrderList;
-pub use policies::{Belady, Fifo, Lfu, Lru, Random, Static};
-pub use policy::{Access, NEVER, Policy};
-pub use registry::{Needs, PolicyInput, PolicyRow, Registry};
+pub use policies::{Belady, Fifo, LfuPerfect, Lru, Random, Static};
+pub use policy::{Access, NEVER, Policy, PolicyInput};
+pub use registry::{Needs, PolicyRow, Registry};

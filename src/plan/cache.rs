@@ -83,7 +83,7 @@ pub(super) fn resolve(
     resolver.note("cache.scope", scope_name, if section.scope.is_some() { "as written" } else { "default" });
     let seed = resolver.or_default("seed", resolver.scenario().seed, 0, "default");
     Some(Cache {
-        is_oracle: policy.needs.future || in_sample,
+        is_oracle: policy.needs.is_bound() || in_sample,
         plan: CachePlan {
             shape: CacheShape {
                 layers,

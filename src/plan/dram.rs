@@ -87,7 +87,7 @@ pub(super) fn resolve(
 fn policy(resolver: &mut Resolver<'_>, inputs: &Inputs, paged: bool) -> Option<PolicyRow> {
     let section = &resolver.scenario().placement;
     let name = section.dram_policy.as_deref().filter(|_| !paged).unwrap_or("lru");
-    let rows = || inputs.registry().rows().iter().filter(|row| !row.needs.future);
+    let rows = || inputs.registry().rows().iter().filter(|row| !row.needs.is_bound());
     let found = rows().find(|row| row.name == name).cloned();
     let names = rows().map(|row| row.name.as_str());
     let policy = resolver.known("placement.dram_policy", "policy of host memory", name, found, names);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cache::{CacheShape, ExpertCache, Future, Grouping, Policy, PolicyInput, PolicyRow, Scope};
+use crate::cache::{CacheShape, ExpertCache, Future, Grouping, Policy, PolicyInput, PolicyRow};
 use crate::memory::Ledger;
 use crate::metrics::ConfigLabels;
 use crate::model::{Dtype, LayerSpec};
@@ -243,19 +243,13 @@ impl CachePlan {
     /// The cache at its start; `first_events` is empty unless the policy reads the future.
     pub fn build(&self, first_events: &[u64]) -> ExpertCache<Box<dyn Policy>> {
         let shape = &self.shape;
-        let objects = match shape.scope {
-            Scope::Global => shape.layers * shape.experts,
-            Scope::PerLayer => shape.experts,
-        };
-        let mut cache = ExpertCache::new(shape.clone(), |pool| {
-            let range = (pool * objects) as usize..((pool + 1) * objects) as usize;
+        let mut cache = ExpertCache::new(shape.clone(), |input| {
+            let range = (input.pool * input.objects) as usize..((input.pool + 1) * input.objects) as usize;
             (self.policy.build)(&PolicyInput {
-                pool,
-                objects,
-                experts: shape.experts,
                 seed: self.seed,
                 profile: self.profile.get(range.clone()).unwrap_or_default(),
                 first_events: first_events.get(range).unwrap_or_default(),
+                ..input
             })
         });
         if self.start_filled {

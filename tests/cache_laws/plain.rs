@@ -108,7 +108,7 @@ impl<'a> Plain<'a> {
         match self.setup.policy {
             "lru" => (resident.touched, 0),
             "fifo" => (resident.inserted, 0),
-            "lfu" => (self.counts[object as usize], resident.touched),
+            "lfu-perfect" => (self.counts[object as usize], resident.touched),
             "belady" => (NEVER - self.next_use(object, event + 1), resident.inserted),
             "static" => {
                 let hotter = (0..self.setup.shape.layers * self.setup.shape.experts)

@@ -9,7 +9,7 @@ use moesim::trace::{
 };
 use proptest::prelude::*;
 
-pub(crate) const POLICIES: [&str; 5] = ["lru", "lfu", "fifo", "static", "belady"];
+pub(crate) const POLICIES: [&str; 5] = ["lru", "lfu-perfect", "fifo", "static", "belady"];
 
 /// Layers, experts per layer and top-k.
 pub(crate) type Dimensions = (usize, u32, usize);
@@ -106,17 +106,13 @@ pub(crate) fn build(setup: &Setup, first_events: &[u64]) -> ExpertCache<Box<dyn 
     let registry = Registry::default();
     let row = registry.find(setup.policy).unwrap();
     let shape = setup.shape.clone();
-    let (experts, whole) = (shape.experts, shape.layers * shape.experts);
-    let objects = if shape.scope == Scope::Global { whole } else { experts };
-    let mut cache = ExpertCache::new(shape, |pool| {
-        let range = (pool * objects) as usize..((pool + 1) * objects) as usize;
+    let mut cache = ExpertCache::new(shape, |input| {
+        let range = (input.pool * input.objects) as usize..((input.pool + 1) * input.objects) as usize;
         (row.build)(&PolicyInput {
-            pool,
-            objects,
-            experts,
             seed: 7,
             profile: &setup.profile[range.clone()],
             first_events: first_events.get(range).unwrap_or_default(),
+            ..input
         })
     });
     if setup.filled {

@@ -18,15 +18,15 @@ pub struct Belady {
 }
 
 impl Belady {
-    /// `first_events[object]` is the first layer event that asks for an object, which orders what a filled start holds.
-    pub fn new(first_events: &[u64]) -> Self {
-        let objects = u32::try_from(first_events.len()).unwrap_or(u32::MAX);
+    /// `first_events[object]` is the first layer event that asks for an object, which orders what a filled start holds;
+    /// empty where no start is filled.
+    pub fn new(first_events: &[u64], objects: u32) -> Self {
         let mut soonest_first: Vec<u32> = (0..objects).collect();
-        soonest_first.sort_by_key(|object| (first_events[*object as usize], *object));
+        soonest_first.sort_by_key(|object| (first_events.get(*object as usize), *object));
         Self {
             soonest_first,
             insertions: 0,
-            inserted: vec![0; first_events.len()],
+            inserted: vec![0; objects as usize],
             order: IndexedHeap::new(objects),
         }
     }

@@ -2,14 +2,14 @@
 
 mod belady;
 mod fifo;
-mod lfu;
+mod lfu_perfect;
 mod lru;
 mod random;
 mod static_hottest;
 
 pub use belady::Belady;
 pub use fifo::Fifo;
-pub use lfu::Lfu;
+pub use lfu_perfect::LfuPerfect;
 pub use lru::Lru;
 pub use random::Random;
 pub use static_hottest::Static;

@@ -18,9 +18,10 @@ pub struct Static {
 }
 
 impl Static {
-    /// From `counts[layer * experts + expert]` of the pool's objects.
-    pub fn new(counts: &[u64], experts: u32) -> Self {
-        let objects = u32::try_from(counts.len()).unwrap_or(u32::MAX);
+    /// From `profile[layer * experts + expert]` of the pool's objects, all alike where it is empty.
+    pub fn new(profile: &[u64], objects: u32, experts: u32) -> Self {
+        let uniform = vec![0; objects as usize];
+        let counts = if profile.is_empty() { &uniform } else { profile };
         let mut rank = vec![0_u32; counts.len()];
         for layer in (0..objects).step_by(experts.max(1) as usize) {
             let mut members: Vec<u32> = (layer..(layer + experts).min(objects)).collect();

@@ -12,7 +12,15 @@
 //!
 //! The mechanism leaves out time: what a miss costs is the simulator's business.
 
-use super::{Access, NEVER, Policy};
+mod admission;
+mod fill;
+mod shape;
+
+pub use admission::Admission;
+use admission::Gate;
+pub use shape::{CacheShape, Scope};
+
+use super::{Access, Policy, PolicyInput};
 
 /// Top bit of an object's state: it is resident.
 const RESIDENT: u32 = 1 << 31;
@@ -20,8 +28,10 @@ const RESIDENT: u32 = 1 << 31;
 const PINNED: u32 = 1 << 30;
 /// Next bit: the last event that asked for it found it missing.
 const MISSED: u32 = 1 << 29;
+/// Next bit: the gate did not admit it, so it is here until the event ends and no policy knows it.
+const GUEST: u32 = 1 << 28;
 /// The rest: the last event (modulo a reset) that asked for it.
-const EPOCH: u32 = MISSED - 1;
+const EPOCH: u32 = GUEST - 1;
 
 /// What became of one selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,44 +61,15 @@ impl Candidates<'_> {
     }
 }
 
-/// How the objects are divided into pools, each with its own capacity and its own policy instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// One pool holds the experts of all layers.
-    Global,
-    /// Each layer has its own.
-    PerLayer,
-}
-
-/// Sizes and limits of a cache, in bytes. A number of slots is as many times the size of an expert.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CacheShape {
-    /// MoE layers.
-    pub layers: u32,
-    /// Experts per layer.
-    pub experts: u32,
-    /// Size of one expert, by layer.
-    pub sizes: Vec<u64>,
-    /// One pool or one per layer.
-    pub scope: Scope,
-    /// Capacity of each pool: one entry, or one per layer.
-    pub pool_capacity: Vec<u64>,
-    /// Experts that are resident from the start and stay, as `layer * experts + expert`; their sizes count.
-    pub pinned: Vec<u32>,
-}
-
-impl CacheShape {
-    /// All experts together.
-    pub fn total(&self) -> u64 {
-        self.sizes.iter().map(|size| size * u64::from(self.experts)).sum()
-    }
-}
-
 /// One pool: a capacity, what is used of it, and the policy that orders it.
 #[derive(Clone, Debug)]
 struct Pool<P> {
     capacity: u64,
     used: u64,
+    /// Of it, what pins take.
+    pinned: u64,
+    /// Objects of average size that fit beside them.
+    slots: u32,
     policy: P,
 }
 
@@ -102,37 +83,42 @@ pub struct ExpertCache<P> {
     pool_objects: u32,
     overshoot_max: u64,
     evictions: u64,
+    gate: Option<Box<Gate>>,
 }
 
 impl<P: Policy> ExpertCache<P> {
-    /// An empty cache, pins aside. `policy` builds the policy of one pool, given its number. Panics unless there is a
-    /// size for each layer and a capacity for each pool.
-    pub fn new(shape: CacheShape, policy: impl FnMut(u32) -> P) -> Self {
-        let objects = shape.layers * shape.experts;
-        let (pools, pool_objects) = match shape.scope {
-            Scope::Global => (1, objects),
-            Scope::PerLayer => (shape.layers, shape.experts),
-        };
+    /// An empty cache, pins aside. `policy` builds the policy of one pool from what the mechanism knows of it; the caller
+    /// adds what else the policy needs. Panics unless there is a size for each layer and a capacity for each pool.
+    pub fn new(shape: CacheShape, mut policy: impl FnMut(PolicyInput<'_>) -> P) -> Self {
         assert_eq!(shape.sizes.len(), shape.layers as usize, "one size per layer");
-        assert_eq!(shape.pool_capacity.len(), pools as usize, "one capacity per pool");
-        let capacities = shape.pool_capacity.iter().copied();
-        let pools = (0..pools).map(policy).zip(capacities).map(|(policy, capacity)| Pool {
-            capacity,
-            used: 0,
-            policy,
-        });
-        let pools = pools.collect();
-        let state = vec![0; objects as usize];
-        let mut cache = Self { shape, pools, state, epoch: 1, pool_objects, overshoot_max: 0, evictions: 0 };
-        for object in std::mem::take(&mut cache.shape.pinned) {
-            let layer = object / cache.shape.experts;
-            if cache.state[object as usize] & PINNED == 0 {
-                cache.state[object as usize] |= RESIDENT | PINNED;
-                cache.pools[Self::pool_of(cache.shape.scope, layer)].used +=
-                    cache.shape.sizes[layer as usize];
+        assert_eq!(shape.pool_capacity.len(), shape.pools() as usize, "one capacity per pool");
+        let mut state = vec![0; (shape.layers * shape.experts) as usize];
+        let mut pinned_bytes = vec![0; shape.pools() as usize];
+        for object in &shape.pinned {
+            let layer = object / shape.experts;
+            if state[*object as usize] & PINNED == 0 {
+                state[*object as usize] |= RESIDENT | PINNED;
+                pinned_bytes[Self::pool_of(shape.scope, layer)] += shape.sizes[layer as usize];
             }
         }
-        cache
+        let pool_objects = shape.pool_objects();
+        let pool = |pool: u32| {
+            let (capacity, pinned) = (shape.pool_capacity[pool as usize], pinned_bytes[pool as usize]);
+            let slots = shape.slots(pool, capacity.saturating_sub(pinned));
+            let input = PolicyInput::new(pool, &shape, slots);
+            Pool { capacity, used: pinned, pinned, slots, policy: policy(input) }
+        };
+        let pools = (0..shape.pools()).map(pool).collect();
+        Self { shape, pools, state, epoch: 1, pool_objects, overshoot_max: 0, evictions: 0, gate: None }
+    }
+
+    /// The same cache with a gate before it.
+    #[must_use]
+    pub fn with_admission(mut self, admission: Admission) -> Self {
+        let gate =
+            || Box::new(Gate::new(admission, self.shape.pools(), self.shape.layers * self.shape.experts));
+        self.gate = (admission != Admission::Always).then(gate);
+        self
     }
 
     fn pool_of(scope: Scope, layer: u32) -> usize {
@@ -159,6 +145,14 @@ impl<P: Policy> ExpertCache<P> {
             self.epoch = 0;
         }
         self.epoch += 1;
+        if let Some(gate) = &mut self.gate {
+            gate.begin_event();
+        }
+    }
+
+    /// Tells the policies that what follows belongs to another sequence than what came before.
+    pub fn begin_sequence(&mut self) {
+        self.pools.iter_mut().for_each(|pool| pool.policy.on_sequence());
     }
 
     /// One selection of the current event. `layer` must be the same for all selections of an event.
@@ -167,21 +161,49 @@ impl<P: Policy> ExpertCache<P> {
         let object = (layer * self.shape.experts + expert) as usize;
         let state = self.state[object];
         let local = self.local(layer, expert);
-        let pool = &mut self.pools[Self::pool_of(self.shape.scope, layer)];
         if state & RESIDENT == 0 {
+            if self.gate.is_some() && !self.admit(layer, local, object) {
+                return Lookup::Miss;
+            }
+            let pool = &mut self.pools[Self::pool_of(self.shape.scope, layer)];
             self.state[object] = RESIDENT | MISSED | self.epoch;
             pool.used += self.shape.sizes[layer as usize];
             pool.policy.on_insert(local, access);
             return Lookup::Miss;
         }
-        if state & PINNED == 0 {
+        let pool = &mut self.pools[Self::pool_of(self.shape.scope, layer)];
+        if state & (PINNED | GUEST) == 0 {
             pool.policy.on_hit(local, access);
         }
         if state & EPOCH == self.epoch {
             return if state & MISSED == 0 { Lookup::HitAgain } else { Lookup::MissAgain };
         }
         self.state[object] = state & !(EPOCH | MISSED) | self.epoch;
+        if state & PINNED == 0
+            && let Some(gate) = &mut self.gate
+        {
+            gate.event_bytes += self.shape.sizes[layer as usize];
+        }
         Lookup::Hit
+    }
+
+    /// Asks the gate about a miss. What it refuses is resident, as a guest that no policy knows, until the event ends.
+    #[cold]
+    fn admit(&mut self, layer: u32, local: u32, object: usize) -> bool {
+        let pool = Self::pool_of(self.shape.scope, layer);
+        let Some(gate) = &mut self.gate else { return true };
+        gate.event_bytes += self.shape.sizes[layer as usize];
+        gate.provisional.push(local);
+        let admitted = gate.admits(pool, u32::try_from(object).unwrap_or(0), self.pools[pool].slots);
+        if admitted {
+            if gate.kind == Admission::SecondHit {
+                gate.provisional.pop();
+            }
+        } else {
+            self.state[object] = RESIDENT | GUEST | MISSED | self.epoch;
+            self.pools[pool].used += self.shape.sizes[layer as usize];
+        }
+        admitted
     }
 
     /// Ends the event of `layer`: evicts down to the capacity, sparing the event's own experts.
@@ -191,7 +213,37 @@ impl<P: Policy> ExpertCache<P> {
         let Pool { capacity, used, .. } = self.pools[pool];
         if used > capacity {
             self.overshoot_max = self.overshoot_max.max(used - capacity);
+        }
+        if self.gate.is_some() {
+            self.show_out(layer);
+        }
+        if self.pools[pool].used > capacity {
             self.evict(pool);
+        }
+    }
+
+    /// Guests leave, and with them everything that an event too large for its pool has brought.
+    #[cold]
+    fn show_out(&mut self, layer: u32) {
+        let pool_index = Self::pool_of(self.shape.scope, layer);
+        let first = pool_index * self.pool_objects as usize;
+        let size = self.shape.sizes[layer as usize];
+        let Some(gate) = &mut self.gate else { return };
+        let pool = &mut self.pools[pool_index];
+        let room = pool.capacity.saturating_sub(pool.pinned);
+        if gate.kind == Admission::BypassLargeEvents && gate.event_bytes <= room {
+            return;
+        }
+        for local in gate.provisional.drain(..) {
+            let state = &mut self.state[first + local as usize];
+            if *state & RESIDENT == 0 {
+                continue;
+            }
+            if *state & GUEST == 0 {
+                pool.policy.on_remove(local);
+            }
+            *state &= !(RESIDENT | GUEST);
+            pool.used -= size;
         }
     }
 
@@ -203,7 +255,7 @@ impl<P: Policy> ExpertCache<P> {
             let candidates = Candidates { state: states, epoch: self.epoch };
             let Some(victim) = pool.policy.victim(&candidates) else { break };
             assert!(candidates.allows(victim), "the policy named object {victim}, which may not be evicted");
-            pool.policy.on_remove(victim);
+            pool.policy.on_evict(victim);
             states[victim as usize] &= !RESIDENT;
             let layer = (first + victim as usize) / self.shape.experts as usize;
             pool.used -= self.shape.sizes[layer];
@@ -220,65 +272,23 @@ impl<P: Policy> ExpertCache<P> {
             RESIDENT | MISSED | self.epoch,
             "only what has just missed can be forgone"
         );
-        self.state[object] &= !RESIDENT;
+        let guest = self.state[object] & GUEST != 0;
+        self.state[object] &= !(RESIDENT | GUEST);
         let local = self.local(layer, expert);
         let pool = &mut self.pools[Self::pool_of(self.shape.scope, layer)];
         pool.used -= self.shape.sizes[layer as usize];
-        pool.policy.on_remove(local);
+        if !guest {
+            pool.policy.on_remove(local);
+        }
     }
 
     /// Gives the only pool of a global cache another capacity; what exceeds it leaves at the end of the next event.
     pub fn set_capacity(&mut self, capacity: u64) {
         assert_eq!(self.pools.len(), 1, "shares of layers do not change");
-        self.pools[0].capacity = capacity;
-    }
-
-    /// Fills each pool before the first event: with what its policy wants, or else with the lowest experts of every
-    /// layer in turn. Nothing is counted as a lookup. `first_events` holds the first event that asks for each object, for
-    /// policies that read the future, and is empty for all others. Layers in `elsewhere` are left out: their experts never
-    /// come here.
-    pub fn fill(&mut self, first_events: &[u64], elsewhere: &[u32]) {
-        for index in 0..self.pools.len() {
-            let first = u32::try_from(index).unwrap_or(0) * self.pool_objects;
-            let mut wanted = self.pools[index].policy.preload();
-            if wanted.is_empty() {
-                let layers = self.pool_objects.checked_div(self.shape.experts).unwrap_or(0);
-                let by_layer = |expert| (0..layers).map(move |layer| (layer, expert));
-                wanted = (0..self.shape.experts)
-                    .flat_map(by_layer)
-                    .map(|(l, e)| l * self.shape.experts + e)
-                    .collect();
-            }
-            for local in wanted {
-                let object = (first + local) as usize;
-                if elsewhere.contains(&((first + local) / self.shape.experts)) {
-                    continue;
-                }
-                let size = self.shape.sizes[object / self.shape.experts as usize];
-                let pool = &mut self.pools[index];
-                if self.state[object] & RESIDENT == 0 && pool.used + size <= pool.capacity {
-                    self.state[object] |= RESIDENT;
-                    pool.used += size;
-                    let next_event = first_events.get(object).copied().unwrap_or(NEVER);
-                    // No event of the run has this number, so that nothing takes the filling for one.
-                    pool.policy.on_insert(local, &Access { event: NEVER, next_event, weight: 0 });
-                }
-            }
-        }
-    }
-
-    /// Empties the cache, pins aside, as between sequences that share nothing.
-    pub fn clear(&mut self) {
-        for object in 0..self.state.len() {
-            if self.state[object] & (RESIDENT | PINNED) == RESIDENT {
-                let layer = object / self.shape.experts as usize;
-                let pool = Self::pool_of(self.shape.scope, u32::try_from(layer).unwrap_or(0));
-                self.state[object] &= !RESIDENT;
-                self.pools[pool].used -= self.shape.sizes[layer];
-                let local = object % self.pool_objects as usize;
-                self.pools[pool].policy.on_remove(u32::try_from(local).unwrap_or(0));
-            }
-        }
+        let pool = &mut self.pools[0];
+        pool.capacity = capacity;
+        pool.slots = self.shape.slots(0, capacity.saturating_sub(pool.pinned));
+        pool.policy.on_capacity(pool.slots);
     }
 
     /// Whether an expert is resident.

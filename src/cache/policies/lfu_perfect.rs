@@ -16,13 +16,13 @@ struct Uses {
 
 /// Evicts the object that the fewest events have asked for since the run began.
 #[derive(Clone, Debug)]
-pub struct Lfu {
+pub struct LfuPerfect {
     uses: Vec<Uses>,
     touches: u64,
     order: IndexedHeap<(u64, u64)>,
 }
 
-impl Lfu {
+impl LfuPerfect {
     /// Over the objects `0..objects`.
     pub fn new(objects: u32) -> Self {
         Self { uses: vec![Uses::default(); objects as usize], touches: 0, order: IndexedHeap::new(objects) }
@@ -38,7 +38,7 @@ impl Lfu {
     }
 }
 
-impl Policy for Lfu {
+impl Policy for LfuPerfect {
     fn on_hit(&mut self, object: u32, access: &Access) {
         self.touch(object, access);
     }

@@ -1,5 +1,9 @@
 //! Replays a trace through a cache without a clock: which selections hit, for whoever needs hit rates alone.
 
+mod task;
+
+pub use task::{MissCounts, PhaseMisses, ReplayTask};
+
 use super::{Access, ExpertCache, Future, Grouping, Lookup, NEVER, Policy};
 use crate::metrics::AccessCounts;
 use crate::trace::{ExpertNumber, Ids, Pass, Phase, Trace};
@@ -52,6 +56,12 @@ impl<'a, I: ExpertNumber> Routing<'a, I> {
         self.weights.map_or(0, |weights| weights[slot])
     }
 
+    /// The next event that asks for the expert of a selection; [`NEVER`] where the future is not known.
+    #[inline]
+    pub fn next_event(&self, slot: usize, layer: u32) -> u64 {
+        self.future.map_or(NEVER, |future| future.next_event(slot, layer))
+    }
+
     /// Experts per token.
     pub fn top_k(&self) -> usize {
         self.top_k
@@ -78,7 +88,7 @@ impl<'a, I: ExpertNumber> Routing<'a, I> {
         }
         self.selections(pass, layer, |slot, expert| {
             let weight = self.weight(slot);
-            let next_event = self.future.map_or(NEVER, |future| future.next_event(slot, layer));
+            let next_event = self.next_event(slot, layer);
             if !atomic {
                 cache.begin_event();
             }

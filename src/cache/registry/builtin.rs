@@ -1,0 +1,56 @@
+//! The rows of the policies that come with the crate, by family.
+
+use super::{Needs, PolicyRow};
+use crate::cache::policies::{Belady, Fifo, LfuPerfect, Lru, Random, Static};
+use crate::rng::{Purpose, stream};
+
+const FUTURE: Needs = Needs { future: true, profile: false, unlimited: false };
+const PROFILE: Needs = Needs { future: false, profile: true, unlimited: false };
+
+/// Every policy, in the order of lists.
+pub(super) fn rows() -> Vec<PolicyRow> {
+    [queues(), segments(), frequencies(), of_experts(), bounds()].concat()
+}
+
+/// One queue, or none.
+fn queues() -> Vec<PolicyRow> {
+    vec![
+        PolicyRow::new("lru", "least recently used", |input| Lru::new(input.objects)),
+        PolicyRow::new("fifo", "first in, first out", |input| Fifo::new(input.objects)),
+        PolicyRow::new("random", "a random victim: the floor", |input| {
+            Random::new(input.objects, stream(input.seed, Purpose::CacheVictims, u64::from(input.pool), 0))
+        }),
+    ]
+}
+
+/// Several queues, and memories of what was evicted.
+fn segments() -> Vec<PolicyRow> {
+    vec![]
+}
+
+/// How often an expert is asked for.
+fn frequencies() -> Vec<PolicyRow> {
+    vec![PolicyRow::new("lfu-perfect", "least frequently used, counts survive eviction", |input| {
+        LfuPerfect::new(input.objects)
+    })]
+}
+
+/// What is known of mixtures of experts: layers in a cycle, gate weights, sequences, profiles.
+fn of_experts() -> Vec<PolicyRow> {
+    vec![
+        PolicyRow::new("static", "the hottest K experts of each layer by a profile", |input| {
+            Static::new(input.profile, input.objects, input.experts)
+        })
+        .needing(PROFILE),
+    ]
+}
+
+/// What no engine can run.
+fn bounds() -> Vec<PolicyRow> {
+    vec![
+        PolicyRow::new("belady", "farthest next use first: the bound", |input| {
+            Belady::new(input.first_events, input.objects)
+        })
+        .needing(FUTURE),
+    ]
+}
