@@ -61,6 +61,7 @@
 pub mod cache;
 pub mod catalogue;
 pub mod cli;
+pub mod curve;
 pub mod engine;
 pub mod error;
 pub mod memory;

@@ -13,6 +13,7 @@ mod policies;
 mod policy;
 pub mod registry;
 pub mod replay;
+pub mod stack;
 
 pub use future::{Future, Grouping};
 pub use indexed_heap::IndexedHeap;

@@ -2,6 +2,38 @@
 
 use serde::{Deserialize, Serialize};
 
+/// A number of something by phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseCounts {
+    /// Of prompt passes.
+    pub prefill: u64,
+    /// Of decode passes.
+    pub decode: u64,
+}
+
+impl PhaseCounts {
+    /// Both phases.
+    pub fn total(self) -> u64 {
+        self.prefill + self.decode
+    }
+}
+
+impl std::ops::AddAssign for PhaseCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.prefill += other.prefill;
+        self.decode += other.decode;
+    }
+}
+
+impl std::iter::Sum for PhaseCounts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |mut sum, one| {
+            sum += one;
+            sum
+        })
+    }
+}
+
 /// What the expert cache saw in one phase.
 ///
 /// A *lookup* is the first appearance of an expert in a layer event; a *selection* is every appearance. In decode of one

@@ -4,6 +4,7 @@
 //! the wall clock. Rows are serialised to the sweep's journal, from which `--resume` reads finished points back.
 
 mod counts;
+mod curve;
 mod effect;
 mod explanation;
 mod prefetch;
@@ -13,7 +14,8 @@ mod summary;
 pub mod timeline;
 mod validation;
 
-pub use counts::{AccessCounts, LinkUse, TimeShares};
+pub use counts::{AccessCounts, LinkUse, PhaseCounts, TimeShares};
+pub use curve::{CurveCapacity, CurvePoint, CurveSequence, Drift, PolicyCurve, TraceCurves};
 pub use effect::{Effect, EffectChart, EffectValue};
 pub use explanation::{Explanation, Relief, Relieved};
 pub use prefetch::PrefetchCounts;

@@ -2,6 +2,7 @@
 
 use super::{Needs, PolicyRow};
 use crate::cache::policies::{Belady, Fifo, LfuPerfect, Lru, Random, Static};
+use crate::cache::stack::StackKind;
 use crate::rng::{Purpose, stream};
 
 const FUTURE: Needs = Needs { future: true, profile: false, unlimited: false };
@@ -15,7 +16,7 @@ pub(super) fn rows() -> Vec<PolicyRow> {
 /// One queue, or none.
 fn queues() -> Vec<PolicyRow> {
     vec![
-        PolicyRow::new("lru", "least recently used", |input| Lru::new(input.objects)),
+        PolicyRow::new("lru", "least recently used", |input| Lru::new(input.objects)).stacked(StackKind::Recency),
         PolicyRow::new("fifo", "first in, first out", |input| Fifo::new(input.objects)),
         PolicyRow::new("random", "a random victim: the floor", |input| {
             Random::new(input.objects, stream(input.seed, Purpose::CacheVictims, u64::from(input.pool), 0))
@@ -51,6 +52,7 @@ fn bounds() -> Vec<PolicyRow> {
         PolicyRow::new("belady", "farthest next use first: the bound", |input| {
             Belady::new(input.first_events, input.objects)
         })
-        .needing(FUTURE),
+        .needing(FUTURE)
+        .stacked(StackKind::Future),
     ]
 }

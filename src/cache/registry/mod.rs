@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::replay::{MissCounts, ReplayTask};
+use super::stack::StackKind;
 use super::{Policy, PolicyInput, Scope};
 
 /// What a policy must be told to work.
@@ -43,6 +44,8 @@ pub struct PolicyRow {
     pub needs: Needs,
     /// How the policy divides the cache, where that is part of what it is; else the user chooses.
     pub scope: Option<Scope>,
+    /// The stack algorithm that it is, where one pass over a trace can stand for replays at all capacities.
+    pub stack: Option<StackKind>,
     /// Builds it.
     pub build: BuildPolicy,
     replay: ReplayPolicy,
@@ -71,6 +74,7 @@ impl PolicyRow {
             summary: summary.to_owned(),
             needs: Needs::default(),
             scope: None,
+            stack: None,
             build: Arc::new(move |input| Box::new(build(input))),
             replay: Arc::new(move |task| task.run(|input| compiled(input))),
         }
@@ -86,6 +90,13 @@ impl PolicyRow {
     #[must_use]
     pub fn needing(mut self, needs: Needs) -> Self {
         self.needs = needs;
+        self
+    }
+
+    /// The same row, saying which stack algorithm the policy is.
+    #[must_use]
+    pub fn stacked(mut self, kind: StackKind) -> Self {
+        self.stack = Some(kind);
         self
     }
 

@@ -2,7 +2,7 @@
 
 mod task;
 
-pub use task::{MissCounts, PhaseMisses, ReplayTask};
+pub use task::{MissCounts, ReplayTask};
 
 use super::{Access, ExpertCache, Future, Grouping, Lookup, NEVER, Policy};
 use crate::metrics::AccessCounts;

@@ -7,6 +7,7 @@ use super::Routing;
 use crate::cache::{
     Access, Admission, CacheShape, ExpertCache, Future, Grouping, Lookup, NEVER, Policy, PolicyInput,
 };
+use crate::metrics::PhaseCounts;
 use crate::trace::{ExpertNumber, Ids, Pass, Phase, Trace};
 
 /// Which routing is replayed through which cache.
@@ -34,26 +35,11 @@ pub struct ReplayTask<'a> {
     pub seed: u64,
 }
 
-/// Misses by phase.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PhaseMisses {
-    /// Of prompt passes.
-    pub prefill: u64,
-    /// Of decode passes.
-    pub decode: u64,
-}
-
-impl PhaseMisses {
-    /// Both phases.
-    pub fn total(self) -> u64 {
-        self.prefill + self.decode
-    }
-
-    fn of(&mut self, phase: Phase) -> &mut u64 {
-        match phase {
-            Phase::Prefill => &mut self.prefill,
-            Phase::Decode => &mut self.decode,
-        }
+/// The count of a phase.
+fn of(counts: &mut PhaseCounts, phase: Phase) -> &mut u64 {
+    match phase {
+        Phase::Prefill => &mut counts.prefill,
+        Phase::Decode => &mut counts.decode,
     }
 }
 
@@ -61,9 +47,9 @@ impl PhaseMisses {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissCounts {
     /// By position of the sequence in the trace; zero for sequences that no pass belongs to.
-    pub by_sequence: Vec<PhaseMisses>,
+    pub by_sequence: Vec<PhaseCounts>,
     /// By layer.
-    pub by_layer: Vec<PhaseMisses>,
+    pub by_layer: Vec<PhaseCounts>,
     /// The most bytes by which one event exceeded its pool's capacity.
     pub overshoot_max: u64,
 }
@@ -71,23 +57,29 @@ pub struct MissCounts {
 impl MissCounts {
     /// Nothing found missing yet.
     pub fn none(sequences: usize, layers: usize) -> Self {
-        let none = PhaseMisses::default();
+        let none = PhaseCounts::default();
         Self { by_sequence: vec![none; sequences], by_layer: vec![none; layers], overshoot_max: 0 }
     }
 
     /// All sequences together.
-    pub fn total(&self) -> PhaseMisses {
-        self.by_layer.iter().fold(PhaseMisses::default(), |sum, of| PhaseMisses {
-            prefill: sum.prefill + of.prefill,
-            decode: sum.decode + of.decode,
-        })
+    pub fn total(&self) -> PhaseCounts {
+        self.by_layer.iter().copied().sum()
     }
 
     /// Books the misses of one event.
     #[inline]
     pub fn book(&mut self, pass: &Pass, layer: u32, misses: u64) {
-        *self.by_sequence[pass.sequence as usize].of(pass.phase) += misses;
-        *self.by_layer[layer as usize].of(pass.phase) += misses;
+        *of(&mut self.by_sequence[pass.sequence as usize], pass.phase) += misses;
+        *of(&mut self.by_layer[layer as usize], pass.phase) += misses;
+    }
+
+    /// Adds what another part of the trace has missed.
+    pub fn add(&mut self, other: &Self) {
+        let both = [(&mut self.by_sequence, &other.by_sequence), (&mut self.by_layer, &other.by_layer)];
+        for (own, others) in both {
+            own.iter_mut().zip(others).for_each(|(own, other)| *own += *other);
+        }
+        self.overshoot_max = self.overshoot_max.max(other.overshoot_max);
     }
 }
 

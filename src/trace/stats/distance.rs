@@ -6,14 +6,12 @@
 //! selection and the start of the event. An LRU cache of `C` slots that evicts after the event therefore hits exactly
 //! the uses whose distance is below `C`, wherever `C` holds at least the largest event. First uses have no distance
 //! and are counted apart.
-//!
-//! Bennett and Kruskal's method (1975) with a Fenwick tree over time stamps, renumbered whenever the stamps run out,
-//! so memory grows with objects and not with the length of the trace.
 
 use serde::Serialize;
 
 use crate::trace::Trace;
 
+use super::recency::RecencyOrder;
 use super::walk::{Slots, index};
 
 /// Percentiles of reuse distances by the nearest-rank rule, in objects.
@@ -39,14 +37,7 @@ pub struct ReuseDistances {
 
 /// Reuse distances of a stream of events over a fixed set of objects.
 pub struct DistanceCounter {
-    /// Stamp of each object's latest use, from 1; 0 for never.
-    stamps: Vec<usize>,
-    /// Object at each stamp, where that is still its latest.
-    holders: Vec<Option<usize>>,
-    /// Fenwick tree: one mark at each stamp that is the latest of its object.
-    tree: Vec<usize>,
-    next: usize,
-    marks: usize,
+    order: RecencyOrder,
     cold: u64,
     /// Reuses by distance.
     histogram: Vec<u64>,
@@ -55,40 +46,20 @@ pub struct DistanceCounter {
 impl DistanceCounter {
     /// For objects `0 .. objects`.
     pub fn new(objects: usize) -> Self {
-        let stamps = 4 * objects + 64;
-        Self {
-            stamps: vec![0; objects],
-            holders: vec![None; stamps + 1],
-            tree: vec![0; stamps + 1],
-            next: 1,
-            marks: 0,
-            cold: 0,
-            histogram: vec![0; objects],
-        }
+        Self { order: RecencyOrder::new(objects), cold: 0, histogram: vec![0; objects] }
     }
 
     /// One event: its unique objects, in the order of their latest selection. An object that stands twice counts as
     /// used twice.
     pub fn event(&mut self, objects: &[usize]) {
         for object in objects {
-            match self.stamps[*object] {
-                0 => self.cold += 1,
-                stamp => {
-                    let distance = self.marks - self.marks_up_to(stamp);
-                    self.histogram[distance] += 1;
-                }
+            match self.order.above(*object) {
+                None => self.cold += 1,
+                // A distance is a number of objects.
+                Some(distance) => self.histogram[usize::try_from(distance).unwrap_or(usize::MAX)] += 1,
             }
         }
-        for object in objects {
-            if self.next == self.tree.len() {
-                self.renumber();
-            }
-            match self.stamps[*object] {
-                0 => self.marks += 1,
-                stamp => self.unmark(stamp),
-            }
-            self.place(*object);
-        }
+        objects.iter().for_each(|object| self.order.touch(*object, 1));
     }
 
     /// Uses so far that had a distance of `slots` or more, or none: the misses of an LRU cache with that many slots.
@@ -116,46 +87,6 @@ impl DistanceCounter {
             p75: percentile(75),
             p90: percentile(90),
             p99: percentile(99),
-        }
-    }
-
-    fn place(&mut self, object: usize) {
-        let stamp = self.next;
-        self.next += 1;
-        self.stamps[object] = stamp;
-        self.holders[stamp] = Some(object);
-        let mut node = stamp;
-        while node < self.tree.len() {
-            self.tree[node] += 1;
-            node += node & node.wrapping_neg();
-        }
-    }
-
-    fn unmark(&mut self, stamp: usize) {
-        self.holders[stamp] = None;
-        let mut node = stamp;
-        while node < self.tree.len() {
-            self.tree[node] -= 1;
-            node += node & node.wrapping_neg();
-        }
-    }
-
-    fn marks_up_to(&self, stamp: usize) -> usize {
-        let (mut node, mut sum) = (stamp, 0);
-        while node > 0 {
-            sum += self.tree[node];
-            node &= node - 1;
-        }
-        sum
-    }
-
-    /// Gives the latest uses the stamps 1, 2, ... in their order.
-    fn renumber(&mut self) {
-        let held: Vec<usize> = self.holders.iter_mut().filter_map(Option::take).collect();
-        self.tree.fill(0);
-        self.next = 1;
-        for object in held {
-            self.place(object);
         }
     }
 }

@@ -8,6 +8,7 @@ mod distance;
 mod info;
 mod next_token;
 mod popularity;
+mod recency;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -19,6 +20,7 @@ pub use distance::{DistanceCounter, ReuseDistances};
 pub use info::{CategoryInfo, TraceInfo};
 pub use next_token::NextTokenReuse;
 pub use popularity::Popularity;
+pub use recency::RecencyOrder;
 use popularity::Skew;
 
 /// How uneven the use of experts is, in one layer or over all.

@@ -1,0 +1,22 @@
+//! Cache policies compared on a trace, without a clock: what each misses at each capacity.
+//!
+//! A [`CurveRequest`] names a trace, series (a policy with what was added to it) and capacities; [`run_all`] replays all
+//! of them on all cores and returns one [`TraceCurves`] for each trace. Series that are stack algorithms take one pass for all
+//! capacities, everything else one replay for each; the results are the same.
+//!
+//! A policy that needs a profile gets it from another trace, or from the other half of the sequences (every second one),
+//! never from the sequences that it is judged on; where the trace has one sequence only, it is marked as judged on its own
+//! profile.
+
+mod drift;
+mod label;
+mod profile;
+mod request;
+mod run;
+mod stacked;
+
+pub use request::{CapacityAsked, CurveRequest, Series};
+pub use run::{Progress, run_all};
+
+#[cfg(doc)]
+use crate::metrics::TraceCurves;
