@@ -16,7 +16,8 @@ pub(super) fn rows() -> Vec<PolicyRow> {
 /// One queue, or none.
 fn queues() -> Vec<PolicyRow> {
     vec![
-        PolicyRow::new("lru", "least recently used", |input| Lru::new(input.objects)).stacked(StackKind::Recency),
+        PolicyRow::new("lru", "least recently used", |input| Lru::new(input.objects))
+            .stacked(StackKind::Recency),
         PolicyRow::new("fifo", "first in, first out", |input| Fifo::new(input.objects)),
         PolicyRow::new("random", "a random victim: the floor", |input| {
             Random::new(input.objects, stream(input.seed, Purpose::CacheVictims, u64::from(input.pool), 0))
