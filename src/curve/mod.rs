@@ -10,14 +10,18 @@
 //! never from the sequences that it is judged on; where the trace has one sequence only, it is marked as judged on its own
 //! profile.
 
+mod check;
 mod drift;
 mod label;
+pub mod parse;
 mod profile;
 mod request;
 mod run;
 mod stacked;
 mod verdict;
 
+pub use check::check;
+pub use profile::profile_of;
 pub use request::{CapacityAsked, CurveRequest, Series};
 pub use run::{Progress, run_all};
 pub use verdict::judge;
