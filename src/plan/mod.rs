@@ -27,6 +27,7 @@ mod types;
 mod workload;
 
 pub use inputs::Inputs;
+pub use model::ExpertSizes;
 pub use types::{
     CachePlan, CopyPlan, DrivePlan, LayerHome, Machine, MissAction, MissPlan, Overlap, PlacementPlan, Plan,
     PrefetchPlan, Setting, SharedRoom, WorkloadPlan,
