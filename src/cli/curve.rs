@@ -143,12 +143,13 @@ fn compare(args: &CurveArgs, registry: &Registry) -> Result<Ended> {
     }
     write(&args.written, &folder, curves)?;
     if !quiet {
-        let counts = (series.len(), capacities.len(), loaded.len());
+        let of =
+            |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
         console::note(&format!(
-            "{} policies at {} capacities on {} traces in {seconds:.2} s; results are in {}",
-            counts.0,
-            counts.1,
-            counts.2,
+            "{} at {} on {} in {seconds:.2} s; results are in {}",
+            of(series.len(), "policy", "policies"),
+            of(capacities.len(), "capacity", "capacities"),
+            of(loaded.len(), "trace", "traces"),
             folder.display()
         ));
     }
