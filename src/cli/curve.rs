@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Ended, Known, console};
+use super::{Ended, console};
 use crate::cache::{Grouping, Registry};
 use crate::curve::parse::{self, Split};
 use crate::curve::{CapacityAsked, CurveRequest, Progress, Series, check, judge, profile_of, run_all};
@@ -119,8 +119,8 @@ struct Loaded {
     profile: Option<(String, Vec<u64>)>,
 }
 
-pub(super) fn run(args: &CurveArgs, known: Known) -> Result<Ended> {
-    super::in_threads(args.threads, || compare(args, &known.policies))
+pub(super) fn run(args: &CurveArgs, registry: &Registry) -> Result<Ended> {
+    super::in_threads(args.threads, || compare(args, registry))
 }
 
 fn compare(args: &CurveArgs, registry: &Registry) -> Result<Ended> {
