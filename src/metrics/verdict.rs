@@ -51,8 +51,9 @@ pub struct LruEquivalent {
     pub experts: u64,
     /// Bytes, where the size of an expert is known.
     pub bytes: Option<u64>,
-    /// By how much that is more than the capacity, as a share of it; negative where it is less.
-    pub more: f64,
+    /// By how much that is more than the capacity, as a share of it; negative where it is less, `None` where the capacity
+    /// holds no expert.
+    pub more: Option<f64>,
 }
 
 /// One policy at one capacity.

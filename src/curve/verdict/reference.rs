@@ -125,7 +125,7 @@ impl<'a> References<'a> {
         Some(LruEquivalent {
             experts: slots,
             bytes: bytes.filter(|_| !self.curves.expert_bytes.is_empty()),
-            more: if own == 0 { 0.0 } else { slots as f64 / own as f64 - 1.0 },
+            more: (own > 0).then(|| slots as f64 / own as f64 - 1.0),
         })
     }
 }

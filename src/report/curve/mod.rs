@@ -50,15 +50,17 @@ pub fn curve_json(all: &[Judged]) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// All files of a comparison: `curves.csv`, `sequences.csv`, `lru_all_capacities.csv`, `curves.json`, `summary.md`, the pictures,
-/// and `layers.csv` where asked for.
+/// All files of a comparison: `curves.csv`, `sequences.csv`, `lru_all_capacities.csv`, `curves.json`, `summary.md`, the pictures
+/// (their names begin with the trace's where there are several), and `layers.csv` where asked for.
 ///
 /// # Errors
 /// When a document cannot be encoded or a picture cannot be drawn, which no count causes.
 pub fn curve_files(all: &[Judged], per_layer: bool) -> Result<Vec<NamedFile>> {
     let mut pictures = Vec::new();
     for (curves, _) in all {
-        pictures.push(pictures_of(curves)?);
+        let of_many = |(name, content): NamedFile| (format!("{}-{name}", curves.name), content);
+        let drawn = pictures_of(curves, per_layer)?;
+        pictures.push(if all.len() > 1 { drawn.into_iter().map(of_many).collect() } else { drawn });
     }
     let names = |files: &Vec<NamedFile>| {
         let names = files.iter().map(|(name, _)| name.clone());
@@ -79,8 +81,8 @@ pub fn curve_files(all: &[Judged], per_layer: bool) -> Result<Vec<NamedFile>> {
     Ok(files)
 }
 
-/// The pictures of one trace.
-fn pictures_of(_curves: &TraceCurves) -> Result<Vec<NamedFile>> {
+/// The pictures of one trace, those of its layers where asked for.
+fn pictures_of(_curves: &TraceCurves, _per_layer: bool) -> Result<Vec<NamedFile>> {
     Ok(Vec::new())
 }
 

@@ -6,7 +6,8 @@ use super::summary::{legend, verdict};
 use super::tables::{CAPACITIES_MAX, Table, by_capacity, escaped, evenly, recovered, recovered_columns};
 use super::words::{Words, interval};
 use crate::metrics::{
-    CONTESTED_RATE, DRIFT_POINTS, MISMATCH_POINTS, POLICY_FAILURE_POINTS, Ranked, Standing, WORKING_SET_RATE,
+    CONTESTED_RATE, DISTANCE_MIN_POINTS, DRIFT_POINTS, MISMATCH_POINTS, POLICY_FAILURE_POINTS, Ranked,
+    Standing, WORKING_SET_RATE,
 };
 use crate::report::format::{counted, fixed, rate, signed};
 
@@ -138,15 +139,17 @@ fn method(text: &mut String, all: &[Words<'_>]) {
          for in a\n  layer are one event: each is looked up once, and nothing of the event is evicted before it ends.\n\
          - LRU and Belady's rule are those of one pool for all layers. *Share recovered* is (hit rate - LRU's) / (Belady's - \
          LRU's).\n\
-         - *Ranked* are the capacities that hold at least the experts of one token and where Belady hits at most {} %.\n\
+         - *Ranked* are the capacities that hold at least the experts of one token and where Belady hits at most {} %. A lead over LRU below {} points is\n  none.\n\
          - A policy competes where an engine could run it, it keeps to the capacity, and it was not profiled on the sequences it \
-         is judged\n  on. Profiles are of every second sequence, for the others.\n\
+         is judged\n  on. Profiles are of every second sequence, for the others; the two halves are\n  replayed one by one, each into an empty cache, which \
+         costs such a policy its first misses twice.\n\
          - LRU is limited by the *working set* where even Belady hits less than {} %: the best policy then saves less than half of \
          the copies.\n  It is limited by the *policy* where Belady hits that much and is {} points or more above it, about what \
          prompts differ by.\n\
          - A policy does not suit a trace where it is {} points or more below LRU and no better than random victims. Popularity \
          moves\n  where the hottest experts of the earlier half serve {} points less of the later half than its own.\n",
         rate(CONTESTED_RATE, 0),
+        fixed(DISTANCE_MIN_POINTS, 1),
         rate(WORKING_SET_RATE, 0),
         fixed(POLICY_FAILURE_POINTS, 0),
         fixed(MISMATCH_POINTS, 0),

@@ -215,8 +215,8 @@ pub(super) fn by_capacity(words: &Words<'_>, with_sizes: bool) -> (Table, usize)
             judged.and_then(|judged| judged.over_lru_points).map_or_else(dash, |points| signed(points, 1)),
             paired.map_or_else(dash, |paired| format!("{}{}", interval(paired), mark(paired.significant))),
             judged
-                .and_then(|judged| judged.lru_equivalent)
-                .map_or_else(dash, |lru| format!("{} %", signed(lru.more * 100.0, 0))),
+                .and_then(|judged| judged.lru_equivalent?.more)
+                .map_or_else(dash, |more| format!("{} %", signed(more * 100.0, 0))),
         ]);
         table.lines.push(line);
     }

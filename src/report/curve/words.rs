@@ -154,7 +154,7 @@ impl<'a> Words<'a> {
     fn memory(&self) -> Option<String> {
         let overall = self.verdict.overall.as_ref()?;
         let winner = overall.winner.as_ref().filter(|winner| winner.name != "lru")?;
-        let more = |at: &usize| self.at(*at).policies[winner.curve].lru_equivalent.map(|lru| lru.more);
+        let more = |at: &usize| self.at(*at).policies[winner.curve].lru_equivalent.and_then(|lru| lru.more);
         let all: Vec<f64> = overall.contested.iter().filter_map(more).collect();
         let least = all.iter().copied().min_by(f64::total_cmp)?;
         let most = all.iter().copied().max_by(f64::total_cmp)?;
