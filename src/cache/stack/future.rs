@@ -136,18 +136,15 @@ impl FutureStacks<'_> {
 
     /// The event's experts take the top of the stack, and whoever is still carried its end.
     fn settle(&mut self, stack: &mut Vec<u64>, first: u32) {
-        let members = self.members.len();
-        let mut at = 0;
-        for member in &self.members {
+        // In their order, since a capacity smaller than the event holds all of them until the next event takes the best.
+        self.members.sort_unstable();
+        for (at, member) in self.members.iter().enumerate() {
             self.in_event[first as usize + object_of(*member)] = false;
-            if at < stack.len() {
-                stack[at] = *member;
-            } else {
-                stack.push(*member);
+            match stack.get_mut(at) {
+                Some(place) => *place = *member,
+                None => stack.push(*member),
             }
-            at += 1;
         }
-        debug_assert!(stack.len() >= members);
         while let Some(best) = self.carried.pop() {
             stack.push(best);
         }
