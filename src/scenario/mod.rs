@@ -27,7 +27,7 @@ mod values;
 
 pub use axes::{Axis, AxisValue};
 pub use choice::{
-    Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit, Overlap,
+    AdmissionRule, Between, CacheScope, CacheStart, Copies, Tiers, ExpertHome, MissAction, NvmePath, Overcommit, Overlap,
     ReplayMode, Router,
 };
 pub use document::{Document, Setting};

@@ -20,6 +20,7 @@ mod cost;
 mod cpu;
 mod event;
 mod fabric;
+mod foretold;
 mod faster;
 mod fetch;
 mod layer;

@@ -83,6 +83,8 @@ pub struct ExpertCache<P> {
     pool_objects: u32,
     overshoot_max: u64,
     evictions: u64,
+    /// What the last event evicted, as `layer * experts + expert`, where someone wants to know.
+    evicted: Option<Vec<u32>>,
     gate: Option<Box<Gate>>,
 }
 
@@ -109,7 +111,7 @@ impl<P: Policy> ExpertCache<P> {
             Pool { capacity, used: pinned, pinned, slots, policy: policy(input) }
         };
         let pools = (0..shape.pools()).map(pool).collect();
-        Self { shape, pools, state, epoch: 1, pool_objects, overshoot_max: 0, evictions: 0, gate: None }
+        Self { shape, pools, state, epoch: 1, pool_objects, overshoot_max: 0, evictions: 0, evicted: None, gate: None }
     }
 
     /// The same cache with a gate before it.
@@ -147,6 +149,9 @@ impl<P: Policy> ExpertCache<P> {
         self.epoch += 1;
         if let Some(gate) = &mut self.gate {
             gate.begin_event();
+        }
+        if let Some(evicted) = &mut self.evicted {
+            evicted.clear();
         }
     }
 
@@ -260,6 +265,9 @@ impl<P: Policy> ExpertCache<P> {
             let layer = (first + victim as usize) / self.shape.experts as usize;
             pool.used -= self.shape.sizes[layer];
             self.evictions += 1;
+            if let Some(evicted) = &mut self.evicted {
+                evicted.extend(u32::try_from(first + victim as usize));
+            }
         }
     }
 
@@ -280,6 +288,34 @@ impl<P: Policy> ExpertCache<P> {
         if !guest {
             pool.policy.on_remove(local);
         }
+    }
+
+    /// The same cache, writing down what each event evicts.
+    #[must_use]
+    pub fn telling_evictions(mut self) -> Self {
+        self.evicted = Some(Vec::new());
+        self
+    }
+
+    /// What the last event evicted, as `layer * experts + expert`, in order; empty unless the cache was told to say so.
+    pub fn evicted(&self) -> &[u32] {
+        self.evicted.as_deref().unwrap_or_default()
+    }
+
+    /// Takes an expert out, as for another tier that holds it from now on. Says whether it was resident; one that is
+    /// pinned is, and stays.
+    pub fn take(&mut self, layer: u32, expert: u32) -> bool {
+        let object = (layer * self.shape.experts + expert) as usize;
+        let state = self.state[object];
+        if state & RESIDENT == 0 || state & PINNED != 0 {
+            return state & RESIDENT != 0;
+        }
+        self.state[object] &= !RESIDENT;
+        let local = self.local(layer, expert);
+        let pool = &mut self.pools[Self::pool_of(self.shape.scope, layer)];
+        pool.used -= self.shape.sizes[layer as usize];
+        pool.policy.on_remove(local);
+        true
     }
 
     /// Gives the only pool of a global cache another capacity; what exceeds it leaves at the end of the next event.
