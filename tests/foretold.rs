@@ -14,7 +14,7 @@ const BASE: &str = r#"
 [model]
 name = "olmoe-1b-7b"
 [quant]
-scheme = "q4_k_m"
+scheme = "bf16"
 [hardware]
 gpu = "rtx4090"
 dram = "64 GiB"
