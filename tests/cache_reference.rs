@@ -1,9 +1,10 @@
 //! Miss counts of independent implementations: libCacheSim 0.3.5 (Yang et al., "libCacheSim", and an exact Belady) on
 //! three streams of object numbers, one access at a time.
 //!
-//! LRU, FIFO and Belady mean the same there and here. LFU does not: libCacheSim forgets how often an object was asked for
-//! when it evicts it, while ours counts over the whole run. A policy that forgets, written below, reproduces its rows, so
-//! this is the whole difference.
+//! LRU, FIFO, CLOCK, SIEVE, S3-FIFO and Belady mean the same there and here. So does segmented LRU wherever four divides
+//! the capacity; elsewhere libCacheSim evicts at some hits what its lowest segment cannot hold. LFU does not:
+//! libCacheSim forgets how often an object was asked for when it evicts it, while ours counts over the whole run. A policy
+//! that forgets, written below, reproduces its rows, so this is the whole difference.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a failed helper is a failed test")]
 
@@ -16,7 +17,7 @@ use common::shared;
 use moesim::cache::replay::{ReplayCounts, replay};
 use moesim::cache::{
     Access, CacheShape, Candidates, ExpertCache, Future, Grouping, IndexedHeap, Lookup, Needs, Policy,
-    PolicyInput, PolicyRow, Registry, Scope,
+    PolicyRow, Registry, Scope,
 };
 use moesim::trace::{
     ImportOptions, PassOptions, Phase, Trace, TraceBuilder, TraceHeader, import::read, passes,
@@ -123,10 +124,22 @@ fn reference(folder: &Path, stream: &str, policy: &str) -> Vec<(u64, u64, u64)> 
     wanted.map(|cells| (number(cells[1]), number(cells[3]), number(cells[4]))).collect()
 }
 
+/// Their names and ours.
+const PAIRS: [(&str, &str); 8] = [
+    ("LRU", "lru"),
+    ("FIFO", "fifo"),
+    ("Clock", "clock"),
+    ("Sieve", "sieve"),
+    ("SLRU", "slru"),
+    ("S3FIFO", "s3-fifo"),
+    ("LFU", "forgetful-lfu"),
+    ("Belady", "belady"),
+];
+
 fn check_stream(name: &str) {
     let Some(folder) = shared("cache reference") else { return };
     let replayed = Replayed::new(stream(&folder.join(format!("traces/streams/{name}.u16"))));
-    for (theirs, ours) in [("LRU", "lru"), ("FIFO", "fifo"), ("LFU", "forgetful-lfu"), ("Belady", "belady")] {
+    for (theirs, ours) in PAIRS {
         let rows = reference(&folder, name, theirs);
         assert_eq!(rows.len(), 4, "{name}: four capacities of {theirs}");
         for (accesses, capacity, misses) in rows {
@@ -136,7 +149,12 @@ fn check_stream(name: &str) {
             for grouping in groupings {
                 let (counts, _) = replayed.run(ours, capacity, *grouping);
                 assert_eq!(counts.decode.lookups, accesses, "{name}");
-                assert_eq!(counts.decode.misses, misses, "{name}: {ours} at {capacity}, {grouping:?}");
+                let slack = if ours == "slru" && capacity % 4 > 0 { accesses / 10_000 } else { 0 };
+                let found = counts.decode.misses;
+                assert!(
+                    found.abs_diff(misses) <= slack,
+                    "{name}: {ours} at {capacity}, {grouping:?}: {found} misses, theirs {misses}"
+                );
             }
         }
     }
