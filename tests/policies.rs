@@ -16,6 +16,20 @@ const STREAMS: &[(&str, u64, &str, &str)] = &[
     ("lru", 2, "A B C A B C", "......"),
     // C takes the place of A, which came first, though it was used last.
     ("fifo", 2, "A B A C A B", "..+..."),
+    // Everything but C was asked for again, so D takes its place. E finds the bits of all others cleared by then, and
+    // takes the place of A, for which the hand comes first, though A was used last.
+    ("clock", 3, "A B C B A D E B A", "...++..+."),
+    // D spares A and takes the place of B, E that of C. F comes to A again, where the hand goes on after C.
+    ("clock", 3, "A B C A D E F A", "...+...."),
+    // The same, but here the hand comes to D before it begins again with A.
+    ("sieve", 3, "A B C A D E F A", "...+...+"),
+    // A cycle one longer than the cache: all but the most recent stay, so every second ask hits.
+    ("mru", 2, "A B C A B C A B", "...+.+.+"),
+    // A, B, C and D fill a segment each. From then on newcomers replace one another in the lowest one.
+    ("slru", 4, "A B C D E F B E D", "......+.+"),
+    // Two slots are too few for a small queue, so A and B fill the main one. C and D are on trial one after the other.
+    // C is remembered when it comes again, so it enters the main queue and stays beside B.
+    ("s3-fifo", 2, "A B C D C B C", ".....++"),
     // B and C are remembered after their eviction: with two uses each they draw level with A, used longest ago.
     ("lfu-perfect", 2, "A A B C B C B C", ".+....++"),
     // A stays whatever comes, the colder of the others goes.
@@ -27,7 +41,7 @@ const STREAMS: &[(&str, u64, &str, &str)] = &[
 /// Policies that draw have no stream to follow.
 const DRAWING: [&str; 1] = ["random"];
 
-const EXPERTS: u32 = 4;
+const EXPERTS: u32 = 8;
 
 fn experts(stream: &str) -> Vec<u32> {
     stream.bytes().filter(u8::is_ascii_uppercase).map(|letter| u32::from(letter - b'A')).collect()

@@ -1,7 +1,9 @@
 //! The rows of the policies that come with the crate, by family.
 
 use super::{Needs, PolicyRow};
-use crate::cache::policies::{Belady, Fifo, LfuPerfect, Lru, Random, Static};
+use crate::cache::policies::{
+    Belady, Clock, Fifo, LfuPerfect, Lru, Mru, Random, S3Fifo, Sieve, Slru, Static,
+};
 use crate::cache::stack::StackKind;
 use crate::rng::{Purpose, stream};
 
@@ -18,6 +20,15 @@ fn queues() -> Vec<PolicyRow> {
     vec![
         PolicyRow::new("lru", "least recently used", |input| Lru::new(input.objects)).stacked(StackKind::Recency),
         PolicyRow::new("fifo", "first in, first out", |input| Fifo::new(input.objects)),
+        PolicyRow::new("clock", "first in, first out, sparing once what was asked for again", |input| {
+            Clock::new(input.objects)
+        }),
+        PolicyRow::new(
+            "sieve",
+            "a hand sifts newcomers out, what was asked for again stays in place",
+            |input| Sieve::new(input.objects),
+        ),
+        PolicyRow::new("mru", "most recently used, the current event aside", |input| Mru::new(input.objects)),
         PolicyRow::new("random", "a random victim: the floor", |input| {
             Random::new(input.objects, stream(input.seed, Purpose::CacheVictims, u64::from(input.pool), 0))
         }),
@@ -26,7 +37,14 @@ fn queues() -> Vec<PolicyRow> {
 
 /// Several queues, and memories of what was evicted.
 fn segments() -> Vec<PolicyRow> {
-    vec![]
+    vec![
+        PolicyRow::new("slru", "four LRU segments, one up with each hit", |input| {
+            Slru::new(input.objects, input.slots)
+        }),
+        PolicyRow::new("s3-fifo", "a small queue on trial, a main queue, a memory of what failed", |input| {
+            S3Fifo::new(input.objects, input.slots)
+        }),
+    ]
 }
 
 /// How often an expert is asked for.
