@@ -13,11 +13,13 @@ mod policies;
 mod policy;
 pub mod registry;
 pub mod replay;
+mod segment_list;
 
 pub use future::{Future, Grouping};
 pub use indexed_heap::IndexedHeap;
 pub use mechanism::{Admission, CacheShape, Candidates, ExpertCache, Lookup, Scope};
 pub use order_list::OrderList;
-pub use policies::{Belady, Fifo, LfuPerfect, Lru, Random, Static};
+pub use policies::{AdaptiveReplacement, Belady, Fifo, LfuPerfect, Lirs, Lru, Random, Static, TwoQ};
 pub use policy::{Access, NEVER, Policy, PolicyInput};
 pub use registry::{Needs, PolicyRow, Registry};
+pub use segment_list::{NOWHERE, SegmentList};

@@ -1,7 +1,9 @@
 //! The rows of the policies that come with the crate, by family.
 
 use super::{Needs, PolicyRow};
-use crate::cache::policies::{Belady, Fifo, LfuPerfect, Lru, Random, Static};
+use crate::cache::policies::{
+    AdaptiveReplacement, Belady, Fifo, LfuPerfect, Lirs, Lru, Random, Static, TwoQ,
+};
 use crate::rng::{Purpose, stream};
 
 const FUTURE: Needs = Needs { future: true, profile: false, unlimited: false };
@@ -25,7 +27,17 @@ fn queues() -> Vec<PolicyRow> {
 
 /// Several queues, and memories of what was evicted.
 fn segments() -> Vec<PolicyRow> {
-    vec![]
+    vec![
+        PolicyRow::new("2q", "a short FIFO first, LRU on a second use after it", |input| {
+            TwoQ::new(input.objects, input.slots)
+        }),
+        PolicyRow::new("arc", "recency against repeated use, balanced by regret", |input| {
+            AdaptiveReplacement::new(input.objects, input.slots)
+        }),
+        PolicyRow::new("lirs", "the longest distance between the last two uses", |input| {
+            Lirs::new(input.objects, input.slots)
+        }),
+    ]
 }
 
 /// How often an expert is asked for.
