@@ -26,6 +26,8 @@ const STREAMS: &[(&str, u64, &str, &str)] = &[
     ("lirs", 2, "A B C A B B C B", "...+.+.+"),
     // B has left but returns before A does: it takes A's place, and A takes C's.
     ("lirs", 2, "A B C B A", "....+"),
+    // Whichever is drawn, A is both the least recently and, in its only use, the least frequently used.
+    ("lecar", 2, "A B B C B", "..+.+"),
     // A stays whatever comes, the colder of the others goes.
     ("static", 2, "A B C B A", "....+"),
     // When C comes, B is needed later than A.

@@ -19,7 +19,7 @@ pub use future::{Future, Grouping};
 pub use indexed_heap::IndexedHeap;
 pub use mechanism::{Admission, CacheShape, Candidates, ExpertCache, Lookup, Scope};
 pub use order_list::OrderList;
-pub use policies::{AdaptiveReplacement, Belady, Fifo, LfuPerfect, Lirs, Lru, Random, Static, TwoQ};
+pub use policies::{AdaptiveReplacement, Belady, Fifo, LeCaR, LfuPerfect, Lirs, Lru, Random, Static, TwoQ};
 pub use policy::{Access, NEVER, Policy, PolicyInput};
 pub use registry::{Needs, PolicyRow, Registry};
 pub use segment_list::{NOWHERE, SegmentList};

@@ -3,6 +3,7 @@
 mod arc;
 mod belady;
 mod fifo;
+mod lecar;
 mod lfu_perfect;
 mod lirs;
 mod lru;
@@ -13,6 +14,7 @@ mod two_q;
 pub use arc::AdaptiveReplacement;
 pub use belady::Belady;
 pub use fifo::Fifo;
+pub use lecar::LeCaR;
 pub use lfu_perfect::LfuPerfect;
 pub use lirs::Lirs;
 pub use lru::Lru;

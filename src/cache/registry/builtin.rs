@@ -2,7 +2,7 @@
 
 use super::{Needs, PolicyRow};
 use crate::cache::policies::{
-    AdaptiveReplacement, Belady, Fifo, LfuPerfect, Lirs, Lru, Random, Static, TwoQ,
+    AdaptiveReplacement, Belady, Fifo, LeCaR, LfuPerfect, Lirs, Lru, Random, Static, TwoQ,
 };
 use crate::rng::{Purpose, stream};
 
@@ -36,6 +36,10 @@ fn segments() -> Vec<PolicyRow> {
         }),
         PolicyRow::new("lirs", "the longest distance between the last two uses", |input| {
             Lirs::new(input.objects, input.slots)
+        }),
+        PolicyRow::new("lecar", "LRU or LFU, drawn by regret", |input| {
+            let rng = stream(input.seed, Purpose::LeCaRChoices, u64::from(input.pool), 0);
+            LeCaR::new(input.objects, input.slots, rng)
         }),
     ]
 }
