@@ -32,6 +32,16 @@ const STREAMS: &[(&str, u64, &str, &str)] = &[
     ("s3-fifo", 2, "A B C D C B C", ".....++"),
     // B and C are remembered after their eviction: with two uses each they draw level with A, used longest ago.
     ("lfu-perfect", 2, "A A B C B C B C", ".+....++"),
+    // A comes back while its name is remembered, so it stays in the main queue while C, D and B pass through the first.
+    ("2q", 2, "A B C A D B A", "......+"),
+    // A was asked for again, so B leaves for C. That B returns says that the first list was too short: A leaves, C stays.
+    ("arc", 2, "A A B C A B C", ".+..+.+"),
+    // A has the one long-term place; B and C share the other until B is asked for twice in a row and takes A's.
+    ("lirs", 2, "A B C A B B C B", "...+.+.+"),
+    // B has left but returns before A does: it takes A's place, and A takes C's.
+    ("lirs", 2, "A B C B A", "....+"),
+    // Whichever is drawn, A is both the least recently and, in its only use, the least frequently used.
+    ("lecar", 2, "A B B C B", "..+.+"),
     // A stays whatever comes, the colder of the others goes.
     ("static", 2, "A B C B A", "....+"),
     // When C comes, B is needed later than A.

@@ -16,12 +16,16 @@ pub mod registry;
 pub mod replay;
 pub mod stack;
 mod swept_queue;
+mod segment_list;
 
 pub use future::{Future, Grouping};
 pub use indexed_heap::IndexedHeap;
 pub use mechanism::{Admission, CacheShape, Candidates, ExpertCache, Lookup, Scope};
 pub use order_list::OrderList;
 pub use order_lists::OrderLists;
-pub use policies::{Belady, Clock, Fifo, LfuPerfect, Lru, Mru, Random, S3Fifo, Sieve, Slru, Static};
+pub use policies::{
+    AdaptiveReplacement, Belady, Clock, Fifo, LeCaR, LfuPerfect, Lirs, Lru, Mru, Random, S3Fifo, Sieve, Slru, Static, TwoQ,
+};
 pub use policy::{Access, NEVER, Policy, PolicyInput};
 pub use registry::{Needs, PolicyRow, Registry};
+pub use segment_list::{NOWHERE, SegmentList};

@@ -2,7 +2,7 @@
 
 use super::{Needs, PolicyRow};
 use crate::cache::policies::{
-    Belady, Clock, Fifo, LfuPerfect, Lru, Mru, Random, S3Fifo, Sieve, Slru, Static,
+    AdaptiveReplacement, Belady, Clock, Fifo, LeCaR, LfuPerfect, Lirs, Lru, Mru, Random, S3Fifo, Sieve, Slru, Static, TwoQ,
 };
 use crate::cache::stack::StackKind;
 use crate::rng::{Purpose, stream};
@@ -43,6 +43,19 @@ fn segments() -> Vec<PolicyRow> {
         }),
         PolicyRow::new("s3-fifo", "a small queue on trial, a main queue, a memory of what failed", |input| {
             S3Fifo::new(input.objects, input.slots)
+        }),
+        PolicyRow::new("2q", "a short FIFO first, LRU on a second use after it", |input| {
+            TwoQ::new(input.objects, input.slots)
+        }),
+        PolicyRow::new("arc", "recency against repeated use, balanced by regret", |input| {
+            AdaptiveReplacement::new(input.objects, input.slots)
+        }),
+        PolicyRow::new("lirs", "the longest distance between the last two uses", |input| {
+            Lirs::new(input.objects, input.slots)
+        }),
+        PolicyRow::new("lecar", "LRU or LFU, drawn by regret", |input| {
+            let rng = stream(input.seed, Purpose::LeCaRChoices, u64::from(input.pool), 0);
+            LeCaR::new(input.objects, input.slots, rng)
         }),
     ]
 }
