@@ -18,6 +18,9 @@ pub use future::{Future, Grouping};
 pub use indexed_heap::IndexedHeap;
 pub use mechanism::{Admission, CacheShape, Candidates, ExpertCache, Lookup, Scope};
 pub use order_list::OrderList;
-pub use policies::{Belady, Fifo, LfuPerfect, Lru, Random, Static};
+pub use policies::{
+    ActivationAware, Belady, BeladySize, Fifo, GateWeight, LayerDistance, LayerLfu, LayerLru, LfuPerfect,
+    Lru, PinLru, Random, Static, Unbounded,
+};
 pub use policy::{Access, NEVER, Policy, PolicyInput};
 pub use registry::{Needs, PolicyRow, Registry};

@@ -21,10 +21,15 @@
 //!   fits, or where the policy never evicts.
 
 mod case;
+#[cfg(test)]
+mod driven;
 mod script;
 #[cfg(test)]
 mod tests;
 mod watched;
+
+#[cfg(test)]
+pub(in crate::cache) use driven::Driven;
 
 use super::registry::PolicyRow;
 use super::{Admission, Scope};
@@ -32,8 +37,8 @@ use case::Case;
 use script::{LAYERS, Script};
 
 const SEEDS: u64 = 2;
-const EQUAL: [u64; LAYERS as usize] = [1; LAYERS as usize];
-const UNEVEN: [u64; LAYERS as usize] = [2, 7, 3, 3, 5];
+pub(in crate::cache) const EQUAL: [u64; LAYERS as usize] = [1; LAYERS as usize];
+pub(in crate::cache) const UNEVEN: [u64; LAYERS as usize] = [2, 7, 3, 3, 5];
 
 /// Which experts are pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -72,6 +72,22 @@ impl Script {
         let first_events = look_ahead(&mut events);
         Self { events, first_events }
     }
+
+    /// The same with an event for each selection.
+    #[cfg(test)]
+    pub(in crate::cache) fn singly(&self) -> Self {
+        let single = |event: &Event| -> Vec<Event> {
+            let of = |rank: usize| Event {
+                selections: vec![event.selections[rank]],
+                begins: event.begins && rank == 0,
+                ..event.clone()
+            };
+            (0..event.selections.len()).map(of).collect()
+        };
+        let mut events: Vec<Event> = self.events.iter().flat_map(single).collect();
+        let first_events = look_ahead(&mut events);
+        Self { events, first_events }
+    }
 }
 
 /// Numbers below a bound, drawn from a stream of their own.
