@@ -52,12 +52,8 @@ impl Zipf {
 fn zipf_stream() -> Trace {
     let zipf = Zipf::new(OBJECTS);
     let mut rng = stream(1, Purpose::SyntheticRouting, 0, 0);
-    let header = TraceHeader {
-        layer_ids: vec![0],
-        experts: u32::from(OBJECTS),
-        top_k: 1,
-        ..TraceHeader::default()
-    };
+    let header =
+        TraceHeader { layer_ids: vec![0], experts: u32::from(OBJECTS), top_k: 1, ..TraceHeader::default() };
     let mut builder = TraceBuilder::new(header).unwrap();
     builder.begin_sequence("", ACCESSES).unwrap();
     for _ in 0..ACCESSES {

@@ -13,9 +13,7 @@ use std::sync::Arc;
 
 use common::shared;
 use moesim::cache::replay::{ReplayCounts, ReplayTask, replay};
-use moesim::cache::{
-    Admission, CacheShape, ExpertCache, Future, Grouping, Lookup, Needs, Registry, Scope,
-};
+use moesim::cache::{Admission, CacheShape, ExpertCache, Future, Grouping, Lookup, Needs, Registry, Scope};
 use moesim::trace::{
     ImportOptions, PassOptions, Phase, Trace, TraceBuilder, TraceHeader, import::read, passes,
 };

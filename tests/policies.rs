@@ -8,7 +8,7 @@ use moesim::cache::{Access, CacheShape, ExpertCache, Lookup, NEVER, PolicyInput,
 
 /// Policy, slots, the experts asked for one after another, and what became of each: `+` a hit, `.` a miss.
 ///
-/// The profile of `static` has A hottest, then B, and so on. The expert just asked for is never the victim.
+/// The profile of `static` and `pin+lru` has A hottest, then B, and so on. The expert just asked for is never the victim.
 const STREAMS: &[(&str, u64, &str, &str)] = &[
     // C takes the place of B, which was used before A.
     ("lru", 2, "A B A C A B", "..+.+."),
@@ -44,8 +44,23 @@ const STREAMS: &[(&str, u64, &str, &str)] = &[
     ("lecar", 2, "A B B C B", "..+.+"),
     // A stays whatever comes, the colder of the others goes.
     ("static", 2, "A B C B A", "....+"),
+    // One layer has the whole cache, so a layer's share changes nothing.
+    ("layer-lru", 2, "A B A C A B", "..+.+."),
+    ("layer-lfu", 2, "A A B C B C B C", ".+....++"),
+    // All that is here is of the same layer, and so equally far ahead: the least recently used goes.
+    ("layer-distance", 2, "A B A C A B", "..+.+."),
+    // With a half-life of one pass and equal weights, three uses of A are worth less than the one of B after them.
+    ("gate-weight", 2, "A A A B C A", ".++..."),
+    // C takes the place of B, which this sequence has asked for less than A, and B then that of C.
+    ("activation-aware", 2, "A A B C A B", ".+..+."),
+    // A, the hottest, has one of the two slots for good; in the other B and C take turns.
+    ("pin+lru", 2, "A B C A B", "...+."),
     // When C comes, B is needed later than A.
     ("belady", 2, "A B C A B", "...+."),
+    // The same, all sizes being equal.
+    ("belady-size", 2, "A B C A B", "...+."),
+    // What has come stays, with room for it or not.
+    ("unbounded", 2, "A B C A B C", "...+++"),
 ];
 
 /// Policies that draw have no stream to follow.

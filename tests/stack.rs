@@ -118,7 +118,11 @@ proptest! {
 /// replay disagrees.
 #[test]
 fn belady_over_sizes_that_differ_is_left_to_replay() {
-    let trace = setup::trace((3, 5, 2), &[(0, 40)], &(0..=250).map(|i: u8| i.wrapping_mul(37) ^ (i >> 2)).collect::<Vec<u8>>());
+    let trace = setup::trace(
+        (3, 5, 2),
+        &[(0, 40)],
+        &(0..=250).map(|i: u8| i.wrapping_mul(37) ^ (i >> 2)).collect::<Vec<u8>>(),
+    );
     let case = Case::new(trace, Grouping::Layer, Scope::Global, false, vec![1, 3, 2]);
     assert!(case.task().applies(StackKind::Recency));
     assert!(!case.task().applies(StackKind::Future));

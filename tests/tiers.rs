@@ -45,7 +45,9 @@ const EXCLUSIVE: &str = "placement.tiers=\"exclusive\"";
 /// lies in host memory. So as many experts are read from NVMe as one cache with all the room would miss.
 #[test]
 fn two_exclusive_lrus_are_one_of_both_sizes() {
-    for overlap in ["engine.overlap=\"none\"", "engine.overlap=\"within-layer\"", "engine.overlap=\"across-layers\""] {
+    for overlap in
+        ["engine.overlap=\"none\"", "engine.overlap=\"within-layer\"", "engine.overlap=\"across-layers\""]
+    {
         let apart = both(&simulate(&planned(&[&TIERS[..], &[EXCLUSIVE, overlap]].concat())).unwrap());
         let whole = both(&simulate(&planned(&["cache.capacity=\"50 %\"", overlap])).unwrap());
         assert!(apart.dram_hits > 0);
@@ -69,7 +71,11 @@ fn what_is_evicted_is_copied_back() {
     let inclusive = simulate(&planned(&TIERS)).unwrap();
     assert_eq!(back(&inclusive), 0);
     assert!(both(&inclusive).dram_hits < both(&summary).dram_hits, "exclusive tiers hold more experts");
-    assert_eq!(both(&inclusive).misses, both(&summary).misses, "GPU memory does not depend on the tier below");
+    assert_eq!(
+        both(&inclusive).misses,
+        both(&summary).misses,
+        "GPU memory does not depend on the tier below"
+    );
 }
 
 /// Each tier has a policy of its own.
@@ -90,11 +96,15 @@ fn the_policies_of_the_tiers_are_their_own() {
 fn admission_is_an_axis_of_its_own() {
     let with = |settings: &[&str]| both(&simulate(&planned(settings)).unwrap());
     let always = with(&["cache.capacity=\"100 %\"", "cache.start=\"empty\""]);
-    let second = with(&["cache.capacity=\"100 %\"", "cache.start=\"empty\"", "cache.admission=\"second-hit\""]);
+    let second =
+        with(&["cache.capacity=\"100 %\"", "cache.start=\"empty\"", "cache.admission=\"second-hit\""]);
     assert_eq!(always.lookups, second.lookups);
     assert!(always.misses < second.misses && second.misses <= 2 * always.misses);
     let small = ["cache.capacity=\"1 %\"", "cache.admission=\"bypass-large-events\""];
     let passed = with(&small);
     assert!(passed.misses <= passed.lookups);
-    assert!(passed.hits >= with(&small[..1]).hits, "prompts that pass through spare what decode has gathered");
+    assert!(
+        passed.hits >= with(&small[..1]).hits,
+        "prompts that pass through spare what decode has gathered"
+    );
 }

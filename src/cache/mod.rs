@@ -24,7 +24,8 @@ pub use mechanism::{Admission, CacheShape, Candidates, ExpertCache, Lookup, Scop
 pub use order_list::OrderList;
 pub use order_lists::OrderLists;
 pub use policies::{
-    AdaptiveReplacement, Belady, Clock, Fifo, LeCaR, LfuPerfect, Lirs, Lru, Mru, Random, S3Fifo, Sieve, Slru, Static, TwoQ,
+    AdaptiveReplacement, Belady, BeladySize, Clock, Fifo, GateWeight, LayerDistance, LayerLfu, LayerLru, LeCaR, LfuPerfect, Lirs, Lru, Mru, PinLru, Random, S3Fifo, Sieve, Slru, Static, TwoQ, Unbounded, pub use policies::{
+    ActivationAware,
 };
 pub use policy::{Access, NEVER, Policy, PolicyInput};
 pub use registry::{Needs, PolicyRow, Registry};

@@ -1,14 +1,16 @@
 //! The rows of the policies that come with the crate, by family.
 
 use super::{Needs, PolicyRow};
+use crate::cache::Scope;
 use crate::cache::policies::{
-    AdaptiveReplacement, Belady, Clock, Fifo, LeCaR, LfuPerfect, Lirs, Lru, Mru, Random, S3Fifo, Sieve, Slru, Static, TwoQ,
+    ActivationAware, AdaptiveReplacement, Belady, BeladySize, Clock, Fifo, GateWeight, LayerDistance, LayerLfu, LayerLru, LeCaR, LfuPerfect, Lirs, Lru, Mru, PinLru, Random, S3Fifo, Sieve, Slru, Static, TwoQ, Unbounded,
 };
 use crate::cache::stack::StackKind;
 use crate::rng::{Purpose, stream};
 
 const FUTURE: Needs = Needs { future: true, profile: false, unlimited: false };
 const PROFILE: Needs = Needs { future: false, profile: true, unlimited: false };
+const UNLIMITED: Needs = Needs { future: false, profile: false, unlimited: true };
 
 /// Every policy, in the order of lists.
 pub(super) fn rows() -> Vec<PolicyRow> {
@@ -74,6 +76,32 @@ fn of_experts() -> Vec<PolicyRow> {
             Static::new(input.profile, input.objects, input.experts)
         })
         .needing(PROFILE),
+        PolicyRow::new("layer-lru", "least recently used within the layer's share", |input| {
+            LayerLru::new(input.objects)
+        })
+        .scoped(Scope::PerLayer)
+        .stacked(StackKind::Recency),
+        PolicyRow::new("layer-lfu", "least frequently used within the layer's share", |input| {
+            LayerLfu::new(input.objects)
+        })
+        .scoped(Scope::PerLayer),
+        PolicyRow::new("layer-distance", "the layer farthest ahead in the cycle first", |input| {
+            LayerDistance::new(input.layers(), input.experts)
+        }),
+        PolicyRow::new("gate-weight", "smallest moving average of gate weights first", |input| {
+            GateWeight::new(input.objects, input.experts)
+        }),
+        PolicyRow::new(
+            "activation-aware",
+            "asked for least in this sequence, deep layers before shallow ones",
+            |input| ActivationAware::new(input.layers(), input.experts),
+        ),
+        PolicyRow::new(
+            "pin+lru",
+            "a profile's hottest experts stay in half of the slots, lru for the rest",
+            |input| PinLru::new(input.profile, input.objects, input.experts, input.slots),
+        )
+        .needing(PROFILE),
     ]
 }
 
@@ -85,5 +113,11 @@ fn bounds() -> Vec<PolicyRow> {
         })
         .needing(FUTURE)
         .stacked(StackKind::Future),
+        PolicyRow::new("belady-size", "largest size times distance to the next use first", |input| {
+            BeladySize::new(input.first_events, input.sizes, input.experts)
+        })
+        .needing(FUTURE),
+        PolicyRow::new("unbounded", "never evicts: compulsory misses alone", |_| Unbounded::new())
+            .needing(UNLIMITED),
     ]
 }
