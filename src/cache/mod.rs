@@ -14,9 +14,9 @@ mod policies;
 mod policy;
 pub mod registry;
 pub mod replay;
+mod segment_list;
 pub mod stack;
 mod swept_queue;
-mod segment_list;
 
 pub use future::{Future, Grouping};
 pub use indexed_heap::IndexedHeap;
@@ -24,8 +24,9 @@ pub use mechanism::{Admission, CacheShape, Candidates, ExpertCache, Lookup, Scop
 pub use order_list::OrderList;
 pub use order_lists::OrderLists;
 pub use policies::{
-    AdaptiveReplacement, Belady, BeladySize, Clock, Fifo, GateWeight, LayerDistance, LayerLfu, LayerLru, LeCaR, LfuPerfect, Lirs, Lru, Mru, PinLru, Random, S3Fifo, Sieve, Slru, Static, TwoQ, Unbounded, pub use policies::{
-    ActivationAware,
+    ActivationAware, AdaptiveReplacement, Belady, BeladySize, Clock, Fifo, GateWeight, LayerDistance,
+    LayerLfu, LayerLru, LeCaR, LfuPerfect, Lirs, Lru, Mru, PinLru, Random, S3Fifo, Sieve, Slru, Static, TwoQ,
+    Unbounded,
 };
 pub use policy::{Access, NEVER, Policy, PolicyInput};
 pub use registry::{Needs, PolicyRow, Registry};

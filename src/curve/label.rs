@@ -44,7 +44,8 @@ pub(super) fn label(
 ) -> TraceCurves {
     let header = request.trace.header();
     let objects = header.layers() as u128 * u128::from(header.experts);
-    let total = request.sizes().iter().map(|size| u128::from(*size)).sum::<u128>() * u128::from(header.experts);
+    let total =
+        request.sizes().iter().map(|size| u128::from(*size)).sum::<u128>() * u128::from(header.experts);
     let share = |room: u64, of: u128| u64::try_from(u128::from(room) * of / total.max(1)).unwrap_or(u64::MAX);
     let mut tokens = vec![PhaseCounts::default(); request.trace.sequences().len()];
     for pass in passes {
@@ -72,7 +73,11 @@ pub(super) fn label(
         expert_bytes: request.expert_bytes.clone(),
         settings: settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
         sequences: sequences
-            .map(|((meta, tokens), lookups)| CurveSequence { category: meta.category.clone(), tokens, lookups })
+            .map(|((meta, tokens), lookups)| CurveSequence {
+                category: meta.category.clone(),
+                tokens,
+                lookups,
+            })
             .collect(),
         lookups_by_layer: lookups.by_layer,
         capacities: rooms

@@ -41,7 +41,11 @@ impl Foretold {
         let mut needs = Vec::new();
         task.needs(StackKind::Recency, |need| {
             // Slots are no more than experts, whose numbers have 32 bits.
-            needs.push(if need.room == COLD { Self::COLD } else { u32::try_from(need.room).unwrap_or(Self::COLD) });
+            needs.push(if need.room == COLD {
+                Self::COLD
+            } else {
+                u32::try_from(need.room).unwrap_or(Self::COLD)
+            });
         });
         Self { needs }
     }

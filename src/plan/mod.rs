@@ -98,8 +98,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     cache.plan.costs = fetch_costs(&machine, booked.home, &cache.plan.shape.sizes);
     let asks_residency = prefetch.is_some() || exclusive;
     let mut workload = workload;
-    workload.plan.foretold =
-        foretold::foretold(inputs, &workload, &cache.plan, &placement, asks_residency);
+    workload.plan.foretold = foretold::foretold(inputs, &workload, &cache.plan, &placement, asks_residency);
     let top_k = workload.plan.trace.header().top_k;
     let (rates_now, overheads) = (rates.unwrap_or(machine.rates), machine.overheads);
     let costs = PassCosts::new(&model.spec, model.sizes(), model.kv, rates_now, overheads, kernel, top_k);
@@ -156,7 +155,8 @@ fn fetch_costs(machine: &machine::MachinePlan, home: ExpertHome, sizes: &[u64]) 
     let time = |size: &u64| {
         let size = Bytes::new(*size);
         let copy = machine.copies.map_or(SimDuration::ZERO, |link| link.curve.time(size));
-        let read = if home == ExpertHome::Nvme { machine.nvme.curve.time(size, 1) } else { SimDuration::ZERO };
+        let read =
+            if home == ExpertHome::Nvme { machine.nvme.curve.time(size, 1) } else { SimDuration::ZERO };
         copy.max(read).as_ns()
     };
     sizes.iter().map(time).collect()

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::foretold::Foretold;
-use crate::cache::{Admission, CacheShape, ExpertCache, Future, Grouping, Policy, PolicyInput, PolicyRow, Scope};
+use crate::cache::{
+    Admission, CacheShape, ExpertCache, Future, Grouping, Policy, PolicyInput, PolicyRow, Scope,
+};
 use crate::memory::Ledger;
 use crate::metrics::ConfigLabels;
 use crate::model::{Dtype, LayerSpec};

@@ -12,8 +12,8 @@ use crate::units::{Bandwidth, Bytes, SimDuration};
 
 use super::Percent;
 use super::choice::{
-    AdmissionRule, Between, CacheScope, CacheStart, Copies, Tiers, ExpertHome, MissAction, NvmePath, Overcommit, Overlap,
-    ReplayMode, Router,
+    AdmissionRule, Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit,
+    Overlap, ReplayMode, Router, Tiers,
 };
 use super::given::given;
 use super::keys::KeyDoc;

@@ -111,7 +111,17 @@ impl<P: Policy> ExpertCache<P> {
             Pool { capacity, used: pinned, pinned, slots, policy: policy(input) }
         };
         let pools = (0..shape.pools()).map(pool).collect();
-        Self { shape, pools, state, epoch: 1, pool_objects, overshoot_max: 0, evictions: 0, evicted: None, gate: None }
+        Self {
+            shape,
+            pools,
+            state,
+            epoch: 1,
+            pool_objects,
+            overshoot_max: 0,
+            evictions: 0,
+            evicted: None,
+            gate: None,
+        }
     }
 
     /// The same cache with a gate before it.

@@ -1,16 +1,16 @@
 //! The policies, one file each.
 
+mod activation_aware;
 mod arc;
 mod belady;
+mod belady_size;
 mod clock;
 mod fifo;
-mod lecar;
-mod activation_aware;
-mod belady_size;
 mod gate_weight;
 mod layer_distance;
 mod layer_lfu;
 mod layer_lru;
+mod lecar;
 mod lfu_perfect;
 mod lirs;
 mod lru;

@@ -3,7 +3,9 @@
 use super::{Needs, PolicyRow};
 use crate::cache::Scope;
 use crate::cache::policies::{
-    ActivationAware, AdaptiveReplacement, Belady, BeladySize, Clock, Fifo, GateWeight, LayerDistance, LayerLfu, LayerLru, LeCaR, LfuPerfect, Lirs, Lru, Mru, PinLru, Random, S3Fifo, Sieve, Slru, Static, TwoQ, Unbounded,
+    ActivationAware, AdaptiveReplacement, Belady, BeladySize, Clock, Fifo, GateWeight, LayerDistance,
+    LayerLfu, LayerLru, LeCaR, LfuPerfect, Lirs, Lru, Mru, PinLru, Random, S3Fifo, Sieve, Slru, Static, TwoQ,
+    Unbounded,
 };
 use crate::cache::stack::StackKind;
 use crate::rng::{Purpose, stream};
@@ -20,7 +22,8 @@ pub(super) fn rows() -> Vec<PolicyRow> {
 /// One queue, or none.
 fn queues() -> Vec<PolicyRow> {
     vec![
-        PolicyRow::new("lru", "least recently used", |input| Lru::new(input.objects)).stacked(StackKind::Recency),
+        PolicyRow::new("lru", "least recently used", |input| Lru::new(input.objects))
+            .stacked(StackKind::Recency),
         PolicyRow::new("fifo", "first in, first out", |input| Fifo::new(input.objects)),
         PolicyRow::new("clock", "first in, first out, sparing once what was asked for again", |input| {
             Clock::new(input.objects)

@@ -22,7 +22,13 @@ impl<'a> Positions<'a> {
     pub(super) fn new(sizes: &'a [u64], experts: u32) -> Self {
         let (layers, experts) = (sizes.len(), experts as usize);
         let events = Events::new(Scope::PerLayer, layers, layers * experts);
-        Self { sizes, experts, places: in_order(layers, experts), seen: vec![false; layers * experts], events }
+        Self {
+            sizes,
+            experts,
+            places: in_order(layers, experts),
+            seen: vec![false; layers * experts],
+            events,
+        }
     }
 }
 

@@ -20,8 +20,8 @@ pub use distance::{DistanceCounter, ReuseDistances};
 pub use info::{CategoryInfo, TraceInfo};
 pub use next_token::NextTokenReuse;
 pub use popularity::Popularity;
-pub use recency::RecencyOrder;
 use popularity::Skew;
+pub use recency::RecencyOrder;
 
 /// How uneven the use of experts is, in one layer or over all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
