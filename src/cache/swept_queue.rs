@@ -113,9 +113,15 @@ impl SweptQueue {
     #[inline]
     pub(super) fn victim(&mut self, candidates: &Candidates<'_>) -> Option<u32> {
         if self.event != self.arrived {
-            self.take_in();
+            self.take_in_late();
         }
-        self.sweep(candidates).or_else(|| self.sweep_newcomers(candidates))
+        loop {
+            let victim = self.sweep(candidates);
+            if victim.is_some() || !self.any_waiting(candidates) {
+                return victim;
+            }
+            self.take_in_late();
+        }
     }
 
     /// Moves the hand to the next object that may go. Two rounds suffice: the first clears every bit.
@@ -138,13 +144,15 @@ impl SweptQueue {
         None
     }
 
-    /// An event that asks for pinned experts only goes unheard, so that those who wait may be of an event before it.
+    /// Whether a newcomer may go after all: an event that asks for pinned experts only goes unheard, so those who wait
+    /// may be of an event before it.
     #[cold]
-    fn sweep_newcomers(&mut self, candidates: &Candidates<'_>) -> Option<u32> {
-        if !self.newcomers.iter().any(|newcomer| candidates.allows(*newcomer)) {
-            return None;
-        }
+    fn any_waiting(&self, candidates: &Candidates<'_>) -> bool {
+        self.newcomers.iter().any(|newcomer| candidates.allows(*newcomer))
+    }
+
+    #[cold]
+    fn take_in_late(&mut self) {
         self.take_in();
-        self.sweep(candidates)
     }
 }
