@@ -25,6 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("memory", &["metrics", "model", "units"]),
     ("trace", &["error", "rng", "units"]),
     ("cache", &["error", "metrics", "rng", "trace", "units"]),
+    ("curve", &["cache", "error", "metrics", "trace", "units"]),
     ("prefetch", &["cache", "error", "metrics", "rng", "trace", "units"]),
     ("serving", &["model", "trace", "units"]),
     ("scenario", &["error", "units"]),
@@ -73,6 +74,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "cache",
             "catalogue",
+            "curve",
             "error",
             "metrics",
             "model",

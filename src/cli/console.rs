@@ -1,11 +1,16 @@
 //! Stdout, stderr, and the progress bar: the only place that writes to a terminal.
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::catalogue::view::Table;
 use crate::error::{Error, Result};
+
+/// How often a bar is redrawn that nobody tells of progress.
+const REDRAWN: Duration = Duration::from_millis(100);
 
 /// Writes text to stdout. A reader that has gone away (`moesim ... | head`) ends the program quietly.
 pub(super) fn out(text: &str) -> Result<()> {
@@ -43,12 +48,45 @@ pub(super) fn error(error: &Error) {
 
 /// A progress bar on stderr with rate and time left; silent when asked to be or when nobody watches.
 pub(super) fn progress(points: usize, quiet: bool) -> ProgressBar {
-    let bar = ProgressBar::new(points as u64);
+    bar(points as u64, "points", quiet)
+}
+
+fn bar(length: u64, what: &str, quiet: bool) -> ProgressBar {
+    let bar = ProgressBar::new(length);
     if quiet || !std::io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
-    if let Ok(style) = ProgressStyle::with_template("{bar:32} {pos}/{len} points, {per_sec}, {eta} left") {
+    let template = format!("{{bar:32}} {{pos}}/{{len}} {what}, {{per_sec}}, {{eta}} left");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
         bar.set_style(style);
     }
     bar
+}
+
+/// Does a piece of work that says itself how much of it is done, of how much; returns what came of it and the seconds that
+/// it took.
+pub(super) fn watched<T>(
+    what: &str,
+    quiet: bool,
+    done: impl Fn() -> (u64, u64) + Sync,
+    work: impl FnOnce() -> T,
+) -> (T, f64) {
+    let bar = bar(0, what, quiet);
+    let (working, stopped) = mpsc::channel::<()>();
+    let result = std::thread::scope(|scope| {
+        // Dropped when the work is done, or has panicked, which ends the watch.
+        let _working = working;
+        scope.spawn(|| {
+            let stopped = stopped;
+            while stopped.recv_timeout(REDRAWN) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let (done, all) = done();
+                bar.set_length(all);
+                bar.set_position(done);
+            }
+        });
+        work()
+    });
+    let seconds = bar.elapsed().as_secs_f64();
+    bar.finish_and_clear();
+    (result, seconds)
 }

@@ -7,6 +7,7 @@
 mod calibrate;
 mod catalog;
 mod console;
+mod curve;
 mod effects;
 mod explain;
 mod model;
@@ -47,6 +48,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Simulate every point of a scenario, write tables and pictures.
     Sweep(sweep::SweepArgs),
+    /// Compare cache policies on routing traces: hit rates at every capacity, and which policy wins.
+    Curve(curve::CurveArgs),
     /// Show what a scenario resolves to: every setting with its origin, and the memory it needs.
     Plan(plan::PlanArgs),
     /// Hold predictions against published measurements.
@@ -115,6 +118,7 @@ pub fn main_with(policies: Registry, predictors: PredictorRegistry) -> ExitCode 
         Command::Run(args) => run::run(args, known),
         Command::Explain(args) => explain::run(args, known),
         Command::Sweep(args) => sweep::run(args, known),
+        Command::Curve(args) => curve::run(args, known),
         Command::Plan(args) => plan::run(args, known),
         Command::Validate(args) => validate::run(args, known),
         Command::Effects(args) => effects::run(args, known),

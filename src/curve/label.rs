@@ -56,9 +56,15 @@ pub(super) fn label(
     }
     let sequences = request.trace.sequences().iter().zip(tokens).zip(lookups.by_sequence);
     let between = if request.clear_between { "clear" } else { "keep" };
+    let prompts = match (request.options.prefill, request.options.prefill_chunk) {
+        (false, _) => "left out".to_owned(),
+        (true, u64::MAX) => "each in one pass".to_owned(),
+        (true, chunk) => format!("in passes of {chunk} tokens"),
+    };
     let mut settings = vec![
         ("replay", run::grouping_name(request.grouping).to_owned()),
         ("between sequences", between.to_owned()),
+        ("prompts", prompts),
     ];
     if request.series.iter().any(|series| series.row.needs.profile) {
         settings.push(("profile", profile::origin(request)));
@@ -67,6 +73,7 @@ pub(super) fn label(
         name: request.name.clone(),
         model: header.model.clone(),
         source: format!("{} ({})", header.source, request.trace.fingerprint()),
+        licence: header.licence.clone(),
         layers: header.layers() as u64,
         experts: u64::from(header.experts),
         top_k: u64::from(header.top_k),

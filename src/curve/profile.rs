@@ -1,8 +1,28 @@
 //! Profiles for policies that need one, never taken from the sequences that are judged.
 
 use super::CurveRequest;
+use crate::error::{Error, Place, Result};
 use crate::trace::stats::Popularity;
 use crate::trace::{Pass, Trace};
+
+/// The profile of another trace, for [`CurveRequest::profile`]: its name, and how often it asks for each expert.
+///
+/// # Errors
+/// A trace of another shape, and one with the very routing that is to be judged.
+pub fn profile_of(name: &str, profile: &Trace, judged: &Trace) -> Result<(String, Vec<u64>)> {
+    let shape = |trace: &Trace| (trace.header().layers(), trace.header().experts);
+    let text = |(layers, experts)| format!("{layers} MoE layers of {experts} experts");
+    let place = || Place::option("--profile");
+    if shape(profile) != shape(judged) {
+        let error = Error::at(place(), format!("{name} holds {}", text(shape(profile))));
+        return Err(error.expected(format!("{} as the trace that is judged", text(shape(judged)))));
+    }
+    if profile.fingerprint() == judged.fingerprint() {
+        let error = Error::at(place(), format!("{name} is the trace that is judged"));
+        return Err(error.hint("without a profile, every second sequence is one for the others"));
+    }
+    Ok((name.to_owned(), Popularity::of(profile, 0..profile.sequences().len()).counts))
+}
 
 /// Some passes of a trace, and the profile for them.
 pub(super) struct Fold {

@@ -48,8 +48,9 @@ struct Job {
 /// Compares all series on each request's trace. `progress` tells another thread how far it has come.
 ///
 /// # Errors
-/// A trace too long for policies that read the future.
+/// As [`super::check`], and a trace too long for policies that read the future.
 pub fn run_all(requests: &[CurveRequest<'_>], progress: &Progress) -> Result<Vec<TraceCurves>> {
+    super::check(requests)?;
     let prepared: Vec<Result<Prepared<'_>>> = requests.par_iter().map(Prepared::new).collect();
     let prepared = prepared.into_iter().collect::<Result<Vec<_>>>()?;
     let mut jobs = Vec::new();

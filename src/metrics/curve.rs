@@ -83,6 +83,8 @@ pub struct TraceCurves {
     pub model: String,
     /// Where the trace comes from, and its fingerprint.
     pub source: String,
+    /// Licence of the trace; empty where not known.
+    pub licence: String,
     /// MoE layers.
     pub layers: u64,
     /// Experts per layer.

@@ -13,6 +13,7 @@ mod row;
 mod summary;
 pub mod timeline;
 mod validation;
+mod verdict;
 
 pub use counts::{AccessCounts, LinkUse, PhaseCounts, TimeShares};
 pub use curve::{CurveCapacity, CurvePoint, CurveSequence, Drift, PolicyCurve, TraceCurves};
@@ -23,3 +24,8 @@ pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};
 pub use summary::{SequenceSummary, Summary};
 pub use validation::{FittedParameter, Held, SeriesErrors, Statistic, ValidationRow, ValidationSeries};
+pub use verdict::{
+    CONTESTED_RATE, CapacityVerdict, CurveWarning, DISTANCE_MIN_POINTS, DRIFT_POINTS, Judged, LruEquivalent,
+    MISMATCH_POINTS, Overall, POLICY_FAILURE_POINTS, PairedDifference, Ranked, Situation, Standing, Verdict,
+    WORKING_SET_RATE, Winner,
+};

@@ -29,6 +29,7 @@ mod workload;
 
 pub use foretold::Foretold;
 pub use inputs::Inputs;
+pub use model::ExpertSizes;
 pub use types::{
     CachePlan, CopyPlan, DrivePlan, LayerHome, Machine, MissAction, MissPlan, Overlap, PlacementPlan, Plan,
     PrefetchPlan, Setting, SharedRoom, WorkloadPlan,

@@ -8,6 +8,7 @@ use super::resolve::Resolver;
 use super::{Inputs, WorkloadPlan, router};
 use crate::cache::{Grouping, PolicyRow};
 use crate::error::{Error, Result};
+use crate::model::ModelSpec;
 use crate::scenario::ReplayMode;
 use crate::trace::{NO_EXPERT_U16, Pass, PassOptions, Phase, Trace, TraceBuilder, TraceHeader};
 use crate::units::Bytes;
@@ -58,7 +59,10 @@ pub(super) fn trace(
         resolver.given("workload.trace", path.display());
         let trace = inputs.trace(path);
         let checked = trace.and_then(|trace| {
-            model.map_or(Ok(()), |model| check_shape(resolver, path, &trace, model)).map(|()| trace)
+            let Some(model) = model else { return Ok(trace) };
+            check_shape(path, &trace, &model.spec)?;
+            note_fewer_experts(resolver, &trace, model);
+            Ok(trace)
         });
         return match checked {
             Ok(trace) => Some((path.clone(), trace)),
@@ -179,32 +183,35 @@ fn pass_options(resolver: &mut Resolver<'_>, batch: u32) -> PassOptions {
 
 /// The trace must be of this model: as many MoE layers, the same experts, no more experts per token, and the same layer
 /// numbers unless the trace counts MoE layers from 0.
-fn check_shape(resolver: &mut Resolver<'_>, path: &Path, trace: &Trace, model: &ModelPlan) -> Result<()> {
+pub(super) fn check_shape(path: &Path, trace: &Trace, model: &ModelSpec) -> Result<()> {
     let header = trace.header();
-    let (layer_ids, experts) = (model.spec.moe_layer_ids(), model.spec.experts());
+    let (layer_ids, experts) = (model.moe_layer_ids(), model.experts());
     let shape = |layers: usize, experts: u32| format!("{layers} MoE layers of {experts} experts");
     if header.layers() != layer_ids.len() || header.experts != experts {
         let found = format!("{} holds {}", path.display(), shape(header.layers(), header.experts));
-        let expected = format!("{} as {} has", shape(layer_ids.len(), experts), model.spec.name);
+        let expected = format!("{} as {} has", shape(layer_ids.len(), experts), model.name);
         return Err(Error::new(found).expected(expected));
     }
     let counted = (0_u32..).take(layer_ids.len()).eq(header.layer_ids.iter().copied());
     if header.layer_ids != layer_ids && !counted {
         let found = format!("{} holds MoE layers {}", path.display(), ranges(&header.layer_ids));
-        let expected = format!("{} as {} has", ranges(&layer_ids), model.spec.name);
+        let expected = format!("{} as {} has", ranges(&layer_ids), model.name);
         return Err(Error::new(found).expected(expected));
     }
-    let top_k = model.spec.top_k();
+    let top_k = model.top_k();
     if header.top_k > top_k {
         let found = format!("{} routes each token to {} experts", path.display(), header.top_k);
-        return Err(Error::new(found).expected(format!("at most {top_k} as {} has", model.spec.name)));
-    }
-    if header.top_k < top_k {
-        let note =
-            format!("the trace routes to {}, the model to {top_k}: fewer experts are read", header.top_k);
-        resolver.note("experts per token", header.top_k, note);
+        return Err(Error::new(found).expected(format!("at most {top_k} as {} has", model.name)));
     }
     Ok(())
+}
+
+fn note_fewer_experts(resolver: &mut Resolver<'_>, trace: &Trace, model: &ModelPlan) {
+    let (traced, top_k) = (trace.header().top_k, model.spec.top_k());
+    if traced < top_k {
+        let note = format!("the trace routes to {traced}, the model to {top_k}: fewer experts are read");
+        resolver.note("experts per token", traced, note);
+    }
 }
 
 /// Ascending numbers in short: `3-60`, `0, 2, 4, ...`.

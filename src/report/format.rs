@@ -46,6 +46,40 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Parts per million as a percentage with as few decimals as it needs, at most two: `5 %`, `12.5 %`.
+pub(super) fn share(ppm: u64) -> String {
+    let text = ratio(u128::from(ppm), 10_000, 2);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A rate between 0 and 1 in percent, without the sign: `55.8`.
+pub(super) fn rate(rate: f64, decimals: usize) -> String {
+    fixed(rate * 100.0, decimals)
+}
+
+/// A number with so many decimals; never a negative zero.
+pub(super) fn fixed(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    let is_zero = text.starts_with('-') && text.chars().all(|c| "-0.".contains(c));
+    if is_zero { text.trim_start_matches('-').to_owned() } else { text }
+}
+
+/// A difference with its sign: `+1.6`, `-0.3`, `0.0`.
+pub(super) fn signed(value: f64, decimals: usize) -> String {
+    let text = fixed(value, decimals);
+    let is_positive = !text.starts_with('-') && text.chars().any(|c| ('1'..='9').contains(&c));
+    if is_positive { format!("+{text}") } else { text }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(super) fn listed(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [all @ .., last] => format!("{} and {last}", all.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +96,16 @@ mod tests {
         ] {
             assert_eq!(ratio(numerator, denominator, decimals), text, "{numerator}/{denominator}");
         }
+    }
+
+    #[test]
+    fn shares_and_differences_are_short() {
+        let shares = [50_000, 249_999, 125_000, 1_000_000, 31_250, 0].map(share);
+        assert_eq!(shares, ["5 %", "25 %", "12.5 %", "100 %", "3.13 %", "0 %"]);
+        assert_eq!([1.25, -0.34, 0.04, -0.04].map(|value| signed(value, 1)), ["+1.2", "-0.3", "0.0", "0.0"]);
+        assert_eq!([rate(0.558, 1), rate(1.0, 0), fixed(-0.4, 0)], ["55.8", "100", "0"]);
+        let items = ["a", "b", "c"].map(str::to_owned);
+        assert_eq!([listed(&items), listed(&items[..2]), listed(&[])], ["a, b and c", "a and b", ""]);
     }
 
     #[test]

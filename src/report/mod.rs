@@ -9,6 +9,7 @@
 mod answer;
 mod bottleneck;
 mod csv_table;
+mod curve;
 mod draw;
 mod effects;
 mod explanation;
@@ -31,6 +32,7 @@ mod validation_page;
 
 pub use answer::answer_text;
 pub use csv_table::csv;
+pub use curve::{curve_files, curve_json, curve_text, policies_page, policies_page_pictures};
 pub use effects::{effects_files, effects_page, effects_page_pictures, effects_text};
 pub use explanation::{explanation, explanation_json};
 pub use json::{json, parse_json};

@@ -6,15 +6,13 @@ use std::str::FromStr;
 use toml::Value;
 
 use crate::error::Error;
-use crate::units::Bytes;
+use crate::units::{Bytes, UnitError, parse_ppm};
 
 use super::given::{FromGiven, refuse};
 
 const PPM_PER_PERCENT: u64 = 10_000;
 /// Parts per million resolve four decimals of a percentage.
 const DECIMALS_MAX: usize = 4;
-/// More digits than any percentage needs; keeps the arithmetic within 64 bits.
-const WHOLE_DIGITS_MAX: usize = 9;
 
 /// A percentage, exact to 0.0001 %.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,25 +43,9 @@ impl FromStr for Percent {
 
     /// Reads `25 %` and `12.5%`. Refuses a negative number, a missing `%` and more than four decimals.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let refuse =
-            |found: String| Error::new(format!("found {found}")).expected("a percentage like \"25 %\"");
-        if text.trim().starts_with('-') {
-            return Err(refuse(format!("a negative value, {text:?}")));
-        }
-        let number =
-            text.trim().strip_suffix('%').ok_or_else(|| refuse(format!("{text:?} without %")))?.trim();
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if fraction.len() > DECIMALS_MAX {
-            return Err(refuse(format!("{text:?}, which is finer than 0.0001 %")));
-        }
-        let digits = format!("{whole}{fraction:0<DECIMALS_MAX$}");
-        let readable = !whole.is_empty()
-            && whole.len() <= WHOLE_DIGITS_MAX
-            && digits.bytes().all(|byte| byte.is_ascii_digit());
-        match digits.parse() {
-            Ok(ppm) if readable => Ok(Self(ppm)),
-            _ => Err(refuse(format!("{text:?}, whose number cannot be read"))),
-        }
+        let refused =
+            |error: UnitError| Error::new(format!("found {}", error.found)).expected(error.expected);
+        parse_ppm(text).map(Self).map_err(refused)
     }
 }
 

@@ -12,6 +12,6 @@ mod time;
 
 pub use bytes::Bytes;
 pub use ids::{ExpertId, LayerIndex};
-pub use parse::UnitError;
+pub use parse::{UnitError, parse_ppm};
 pub use rate::{Bandwidth, FlopRate};
 pub use time::{SimDuration, SimTime};

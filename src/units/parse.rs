@@ -165,6 +165,35 @@ impl FromStr for FlopRate {
     }
 }
 
+/// Parts per million resolve four decimals of a percentage.
+const PERCENT_DECIMALS_MAX: usize = 4;
+/// More digits than any percentage needs; keeps the arithmetic within 64 bits.
+const PERCENT_DIGITS_MAX: usize = 9;
+
+/// A percentage like `25 %` or `12.5%` as parts per million, exactly.
+///
+/// # Errors
+/// A negative number, a missing `%`, and more than four decimals.
+pub fn parse_ppm(text: &str) -> Result<u64, UnitError> {
+    let refuse = |found: String| UnitError { found, expected: "a percentage like \"25 %\"".to_owned() };
+    if text.trim().starts_with('-') {
+        return Err(refuse(format!("a negative value, {text:?}")));
+    }
+    let number = text.trim().strip_suffix('%').ok_or_else(|| refuse(format!("{text:?} without %")))?.trim();
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if fraction.len() > PERCENT_DECIMALS_MAX {
+        return Err(refuse(format!("{text:?}, which is finer than 0.0001 %")));
+    }
+    let digits = format!("{whole}{fraction:0<PERCENT_DECIMALS_MAX$}");
+    let readable = !whole.is_empty()
+        && whole.len() <= PERCENT_DIGITS_MAX
+        && digits.bytes().all(|byte| byte.is_ascii_digit());
+    match digits.parse() {
+        Ok(ppm) if readable => Ok(ppm),
+        _ => Err(refuse(format!("{text:?}, whose number cannot be read"))),
+    }
+}
+
 /// Catalogue rows and scenarios hold quantities as text with a unit.
 macro_rules! deserialize_from_text {
     ($($unit:ty),*) => {$(

@@ -2,6 +2,9 @@
 
 mod from_gguf;
 mod from_scheme;
+mod sizes;
+
+pub use sizes::ExpertSizes;
 
 use std::path::Path;
 use std::sync::Arc;
