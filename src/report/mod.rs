@@ -39,6 +39,7 @@ pub use json::{json, parse_json};
 pub use labelled::labelled;
 pub use markdown::markdown;
 pub use meta::ReportMeta;
+pub use pictures::curve::{curve_layer_pictures, curve_page_pictures, curve_pictures};
 pub use point::point;
 pub use text_table::table;
 pub use timeline::timeline;
