@@ -18,6 +18,7 @@ pub use text::curve_text;
 use serde::Serialize;
 
 use super::NamedFile;
+use super::pictures::curve::{curve_layer_pictures, curve_pictures, file_stem};
 use crate::error::{Error, Result};
 use crate::metrics::{TraceCurves, Verdict};
 
@@ -58,7 +59,7 @@ pub fn curve_json(all: &[Judged]) -> Result<Vec<u8>> {
 pub fn curve_files(all: &[Judged], per_layer: bool) -> Result<Vec<NamedFile>> {
     let mut pictures = Vec::new();
     for (curves, _) in all {
-        pictures.push(pictures_of(curves)?);
+        pictures.push(pictures_of(curves, all.len() > 1, per_layer)?);
     }
     let names = |files: &Vec<NamedFile>| {
         let names = files.iter().map(|(name, _)| name.clone());
@@ -79,17 +80,18 @@ pub fn curve_files(all: &[Judged], per_layer: bool) -> Result<Vec<NamedFile>> {
     Ok(files)
 }
 
-/// The pictures of one trace.
-fn pictures_of(_curves: &TraceCurves) -> Result<Vec<NamedFile>> {
-    Ok(Vec::new())
-}
-
-/// The pictures of [`policies_page`], as SVG.
-///
-/// # Errors
-/// When a picture cannot be drawn, which no count causes.
-pub fn policies_page_pictures(_all: &[TraceCurves]) -> Result<Vec<NamedFile>> {
-    Ok(Vec::new())
+/// The pictures of one trace, its name before theirs where there are several.
+fn pictures_of(curves: &TraceCurves, several: bool, per_layer: bool) -> Result<Vec<NamedFile>> {
+    let mut files = curve_pictures(curves)?;
+    if per_layer {
+        files.extend(curve_layer_pictures(curves)?);
+    }
+    if several {
+        for (name, _) in &mut files {
+            *name = format!("{}-{name}", file_stem(&curves.name));
+        }
+    }
+    Ok(files)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub(super) type Picture = (&'static str, Scene);
 ///
 /// # Errors
 /// When a picture cannot be drawn, which no number causes.
-pub fn curve_pictures(curves: &TraceCurves) -> Result<Vec<NamedFile>> {
+pub(in crate::report) fn curve_pictures(curves: &TraceCurves) -> Result<Vec<NamedFile>> {
     rendered(&scenes(curves))
 }
 
@@ -27,7 +27,7 @@ pub fn curve_pictures(curves: &TraceCurves) -> Result<Vec<NamedFile>> {
 ///
 /// # Errors
 /// When a picture cannot be drawn, which no number causes.
-pub fn curve_layer_pictures(curves: &TraceCurves) -> Result<Vec<NamedFile>> {
+pub(in crate::report) fn curve_layer_pictures(curves: &TraceCurves) -> Result<Vec<NamedFile>> {
     rendered(&layer_scenes(curves))
 }
 
@@ -36,16 +36,21 @@ pub fn curve_layer_pictures(curves: &TraceCurves) -> Result<Vec<NamedFile>> {
 /// # Errors
 /// When a picture cannot be drawn, which no number causes.
 pub fn curve_page_pictures(all: &[TraceCurves]) -> Result<Vec<NamedFile>> {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     let mut files = Vec::new();
     for curves in all {
         let sheet = CurveSheet::new(curves);
-        let trace: String = curves.name.chars().map(plain).collect();
+        let trace = file_stem(&curves.name);
         let name = |picture: &str| format!("policies-{trace}-{picture}");
         files.push(svg_file(&name(curve_hit_rate::NAME), &curve_hit_rate::scene(&sheet))?);
         files.push(svg_file(&name(curve_recovered::NAME), &curve_recovered::scene(&sheet))?);
     }
     Ok(files)
+}
+
+/// A trace's name as part of a file's.
+pub(in crate::report) fn file_stem(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    name.chars().map(plain).collect()
 }
 
 pub(super) fn scenes(curves: &TraceCurves) -> Vec<Picture> {
