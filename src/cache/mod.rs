@@ -13,6 +13,7 @@ mod order_lists;
 mod policies;
 mod policy;
 pub mod registry;
+mod regret;
 pub mod replay;
 mod segment_list;
 pub mod stack;

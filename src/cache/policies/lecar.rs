@@ -5,7 +5,7 @@
 //! is remembered was that one's mistake, and its weight falls, the more the fresher the mistake.
 //!
 //! Parameters are the authors': learning rate 0.45, discount 0.005^(1/N) for each access since the eviction, N being the
-//! slots (`weights.rs`). What the paper leaves open is as in the program they have published with CACHEUS (Rodriguez et
+//! slots (`cache/regret.rs`). What the paper leaves open is as in the program they have published with CACHEUS (Rodriguez et
 //! al., FAST 2021): each of the two memories holds half as many names as the cache has slots; a use count lives on in the
 //! memory, and a miss found there adds to it; a victim on which both agree is nobody's mistake and not remembered; weights
 //! stay between 0.01 and 0.99. Ties of LFU go to the least recently used (in that program to the lowest page number).
@@ -20,13 +20,11 @@
 //! With group-atomic events an object's first appearance is the access, its later ones in the event are none, and the
 //! clock that ages mistakes counts accesses, not events.
 
-mod weights;
-
 use rand::Rng;
 
+use crate::cache::regret::Weights;
 use crate::cache::{Access, Candidates, IndexedHeap, NEVER, NOWHERE, Policy, SegmentList};
 use crate::rng::Xoshiro256PlusPlus;
-use weights::Weights;
 
 /// Resident objects, least recently used first.
 const RECENT: u32 = 0;
@@ -51,7 +49,8 @@ struct Record {
 pub struct LeCaR {
     records: Vec<Record>,
     recency: SegmentList<3>,
-    /// By uses, then by the last of them; without the newcomers of the event, which could only be in the way.
+    /// By uses, then by the last of them. Hits since are looked up only when an object comes first, since they can but
+    /// move it back. The newcomers of the event wait outside, where they are not in the way.
     frequency: IndexedHeap<(u64, u64)>,
     event: u64,
     newcomers: Vec<u32>,
@@ -77,6 +76,19 @@ impl LeCaR {
             accesses: 0,
             slots,
             memory: NOWHERE,
+        }
+    }
+
+    /// The allowed object of the fewest uses, the least recently used among equals.
+    #[inline]
+    fn rarest(&mut self, candidates: &Candidates<'_>) -> Option<u32> {
+        loop {
+            let first = self.frequency.first_allowed(candidates)?;
+            let Record { uses, access, .. } = self.records[first as usize];
+            if self.frequency.key(first) == Some((uses, access)) {
+                return Some(first);
+            }
+            self.frequency.set(first, (uses, access));
         }
     }
 
@@ -106,7 +118,6 @@ impl Policy for LeCaR {
         let uses = self.records[object as usize].uses + 1;
         self.records[object as usize] = Record { event: access.event, uses, access: self.accesses };
         self.recency.move_to_back(RECENT, object);
-        self.frequency.set(object, (uses, self.accesses));
     }
 
     #[inline]
@@ -148,7 +159,7 @@ impl Policy for LeCaR {
     #[inline]
     fn victim(&mut self, candidates: &Candidates<'_>) -> Option<u32> {
         let oldest = self.recency.iter(RECENT).find(|object| candidates.allows(*object));
-        let rarest = self.frequency.first_allowed(candidates).or(oldest);
+        let rarest = self.rarest(candidates).or(oldest);
         let lru = self.weights.lru_wins(self.rng.next_u64());
         self.memory = match (oldest == rarest, lru) {
             (true, _) => NOWHERE,

@@ -1,4 +1,4 @@
-//! The weights of LRU and LFU, in fixed point: the same on every machine.
+//! LeCaR's weights of LRU and LFU, in fixed point: the same on every machine.
 //!
 //! A mistake `age` accesses old multiplies the weight of its author by `exp(-rate * discount^age)`, with
 //! `discount = 0.005^(1/slots)`, and both are scaled to add up to one again. Scaling leaves their ratio as it is, so its
