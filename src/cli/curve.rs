@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Ended, Known, console};
+use super::{Ended, console};
 use crate::cache::{Grouping, Registry};
 use crate::curve::parse::{self, Split};
 use crate::curve::{CapacityAsked, CurveRequest, Progress, Series, check, judge, profile_of, run_all};
@@ -119,8 +119,8 @@ struct Loaded {
     profile: Option<(String, Vec<u64>)>,
 }
 
-pub(super) fn run(args: &CurveArgs, known: Known) -> Result<Ended> {
-    super::in_threads(args.threads, || compare(args, &known.policies))
+pub(super) fn run(args: &CurveArgs, registry: &Registry) -> Result<Ended> {
+    super::in_threads(args.threads, || compare(args, registry))
 }
 
 fn compare(args: &CurveArgs, registry: &Registry) -> Result<Ended> {
@@ -143,12 +143,13 @@ fn compare(args: &CurveArgs, registry: &Registry) -> Result<Ended> {
     }
     write(&args.written, &folder, curves)?;
     if !quiet {
-        let counts = (series.len(), capacities.len(), loaded.len());
+        let of =
+            |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
         console::note(&format!(
-            "{} policies at {} capacities on {} traces in {seconds:.2} s; results are in {}",
-            counts.0,
-            counts.1,
-            counts.2,
+            "{} at {} on {} in {seconds:.2} s; results are in {}",
+            of(series.len(), "policy", "policies"),
+            of(capacities.len(), "capacity", "capacities"),
+            of(loaded.len(), "trace", "traces"),
             folder.display()
         ));
     }

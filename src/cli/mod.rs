@@ -118,7 +118,7 @@ pub fn main_with(policies: Registry, predictors: PredictorRegistry) -> ExitCode 
         Command::Run(args) => run::run(args, known),
         Command::Explain(args) => explain::run(args, known),
         Command::Sweep(args) => sweep::run(args, known),
-        Command::Curve(args) => curve::run(args, known),
+        Command::Curve(args) => curve::run(args, &known.policies),
         Command::Plan(args) => plan::run(args, known),
         Command::Validate(args) => validate::run(args, known),
         Command::Effects(args) => effects::run(args, known),

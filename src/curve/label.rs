@@ -1,6 +1,6 @@
 //! What a comparison says of its trace and of its settings.
 
-use super::{CurveRequest, profile, run};
+use super::{CapacityAsked, CurveRequest, profile, run};
 use crate::cache::Grouping;
 use crate::cache::replay::{MissCounts, Routing};
 use crate::metrics::{CurveCapacity, CurveSequence, PhaseCounts, TraceCurves};
@@ -89,8 +89,13 @@ pub(super) fn label(
         lookups_by_layer: lookups.by_layer,
         capacities: rooms
             .iter()
-            .map(|room| CurveCapacity {
-                share_ppm: share(*room, 1_000_000),
+            .zip(request.capacities)
+            .map(|(room, asked)| CurveCapacity {
+                share_ppm: match asked {
+                    // As asked for, even where only fewer whole experts fit.
+                    CapacityAsked::Share(ppm) => (*ppm).min(1_000_000),
+                    _ => share(*room, 1_000_000),
+                },
                 experts: share(*room, objects),
                 room: *room,
             })

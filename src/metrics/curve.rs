@@ -18,7 +18,7 @@ pub struct CurveSequence {
 /// One capacity that was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CurveCapacity {
-    /// Share of all experts in parts per million.
+    /// Share of all experts in parts per million: as asked for, else that of the room.
     pub share_ppm: u64,
     /// Experts of average size that fit.
     pub experts: u64,

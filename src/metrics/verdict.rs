@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::CurveCapacity;
 
 /// Where LRU and Belady lie closer together, in percentage points, no share of their distance is worked out: it would be
-/// the quotient of two roundings.
+/// the quotient of two roundings. A lead over LRU that is smaller is none.
 pub const DISTANCE_MIN_POINTS: f64 = 0.1;
 
 /// LRU, or the policy that is judged, is far below Belady from so many percentage points on. The hit rate of one and the
@@ -119,7 +119,7 @@ pub struct CapacityVerdict {
     pub situation: Option<Situation>,
     /// The policies, in the order of the curves.
     pub policies: Vec<Judged>,
-    /// The best of those that compete; LRU where nothing is better than it.
+    /// The best of those that compete; LRU where none leads it by [`DISTANCE_MIN_POINTS`].
     pub winner: Option<Winner>,
 }
 
@@ -164,7 +164,8 @@ pub struct Overall {
     pub contested: Vec<usize>,
     /// All policies, the highest mean share first.
     pub ranking: Vec<Ranked>,
-    /// The best candidate, with the mean of its leads over LRU at the contested capacities.
+    /// The best candidate, with the mean of its leads over LRU at the contested capacities; LRU where none leads it by
+    /// [`DISTANCE_MIN_POINTS`] in the mean.
     pub winner: Option<Winner>,
 }
 

@@ -2,7 +2,9 @@
 
 use super::reference::References;
 use super::winner;
-use crate::metrics::{CONTESTED_RATE, CapacityVerdict, Overall, PolicyCurve, Ranked, Standing, Winner};
+use crate::metrics::{
+    CONTESTED_RATE, CapacityVerdict, DISTANCE_MIN_POINTS, Overall, PolicyCurve, Ranked, Standing, Winner,
+};
 
 /// Ranks the policies over the contested capacities; `None` where there are none.
 pub(super) fn overall(
@@ -25,8 +27,11 @@ pub(super) fn overall(
     ranking.sort_by(|a, b| {
         b.mean_recovered.total_cmp(&a.mean_recovered).then((a.name != "lru").cmp(&(b.name != "lru")))
     });
-    let best = ranking.iter().find(|ranked| ranked.standing == Standing::Candidate);
-    let winner = best.map(|best| Winner {
+    let mut candidates = ranking.iter().filter(|ranked| ranked.standing == Standing::Candidate);
+    let lru = candidates.clone().find(|ranked| ranked.name == "lru");
+    let best = candidates.next();
+    let leads = |ranked: &Ranked| ranked.mean_over_lru_points >= DISTANCE_MIN_POINTS;
+    let winner = best.filter(|best| leads(best)).or(lru).or(best).map(|best| Winner {
         curve: best.curve,
         name: best.name.clone(),
         paired: winner::lead(references, best.curve, &contested),

@@ -234,6 +234,16 @@ fn a_lead_counts_where_sequences_agree() {
     assert!(!only(&scattered).winner.as_ref().unwrap().paired.unwrap().significant);
 }
 
+/// Of 5,000 lookups four are 0.08 points, and five are 0.1.
+#[test]
+fn a_lead_that_rounds_away_is_none() {
+    for (misses, expected) in [(396, "lru"), (395, "new")] {
+        let verdict = judge(&made(&[("new", &[400, 400, 400, 400, misses]), ("lru", &[400; 5])]));
+        assert_eq!(only(&verdict).winner.as_ref().unwrap().name, expected);
+        assert_eq!(verdict.overall.unwrap().winner.unwrap().name, expected);
+    }
+}
+
 #[test]
 fn what_no_engine_can_do_does_not_win() {
     let mut curves =

@@ -1,7 +1,7 @@
 //! Tables of curves: as many capacities as there is room for, evenly spaced.
 
 use super::words::{Words, interval, situation};
-use crate::metrics::{PolicyCurve, Standing};
+use crate::metrics::{CONTESTED_RATE, PolicyCurve, Standing};
 use crate::report::format::{fixed, rate, signed};
 use crate::report::text_table::aligned;
 
@@ -141,10 +141,13 @@ pub(super) fn hit_rates(words: &Words<'_>, capacities: &[usize]) -> Table {
     table
 }
 
-/// The capacities of the table of shares: those where LRU and Belady are not too close.
+/// The capacities of the table of shares: those where LRU and Belady are not too close, and Belady leaves something to win.
 pub(super) fn recovered_columns(words: &Words<'_>) -> Vec<usize> {
     let is_known = |at: &usize| words.at(*at).policies.iter().any(|judged| judged.recovered.is_some());
-    words.verdict.ascending.iter().copied().filter(is_known).collect()
+    let known: Vec<usize> = words.verdict.ascending.iter().copied().filter(is_known).collect();
+    let is_open = |at: &usize| words.at(*at).belady_hit_rate.is_some_and(|rate| rate <= CONTESTED_RATE);
+    let open: Vec<usize> = known.iter().copied().filter(is_open).collect();
+    if open.is_empty() { known } else { open }
 }
 
 /// As many of them as fit on a terminal.

@@ -161,10 +161,10 @@ fn the_text_says_who_wins_and_why() {
         "Best overall: new recovers 31 % of the distance from LRU to Belady in the mean over the 2 capacities where LRU \
          has room for one token and Belady hits at most 95 % (25 % and 50 %): +6.5 points of hit rate.",
         "It is the best of 3 candidates overall and at 2 of these capacities.",
-        "In memory: LRU needs 100 % more for the hits of new; at 50 % that is 16 experts (100 % of all, 16.0 MiB) \
+        "In memory: LRU needs 100 % more memory for the hits of new at these capacities; at 50 % that is 16 experts (100 % of all, 16.0 MiB) \
          instead of 8 experts (50 % of all, 8.00 MiB).",
-        "at 12.5 % it has no room for one token; at 25 % and 50 % the policy does",
-        "at 100 % nothing much",
+        "at 12.5 % the cycle: it has no room for one token; at 25 % and 50 % the policy: Belady hits",
+        "at 100 % little: LRU is within 10 points of Belady",
         "Popularity moves",
         "* no engine can run it: a bound",
     ] {

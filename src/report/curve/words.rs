@@ -114,7 +114,7 @@ impl<'a> Words<'a> {
             return format!("{LEAD} none of the policies competes over the {over}.");
         };
         if winner.name == "lru" {
-            return format!("{LEAD} LRU; none of {of} does better in the mean over the {over}.");
+            return format!("{LEAD} LRU, of {of}, in the mean over the {over}.");
         }
         format!(
             "{LEAD} {} recovers {} % of the distance from LRU to Belady in the mean over the {over}: {} points of hit \
@@ -161,12 +161,12 @@ impl<'a> Words<'a> {
         let middle = overall.contested[overall.contested.len() / 2];
         let lru = self.at(middle).policies[winner.curve].lru_equivalent?;
         let own = self.at(middle).capacity.experts;
-        let range = match (rate(least, 0), rate(most, 0)) {
-            (least, most) if least == most => format!("{least} %"),
-            (least, most) => format!("{least} % to {most} %"),
+        let range = match (change(least), change(most)) {
+            (least, most) if least == most => least,
+            (least, most) => format!("from {least} to {most}"),
         };
         Some(format!(
-            "**In memory:** LRU needs {range} more for the hits of {}; at {} that is {} instead of {}.",
+            "**In memory:** LRU needs {range} memory for the hits of {} at these capacities; at {} that is {} instead of {}.",
             winner.name,
             self.share(middle),
             self.experts(lru.experts),
@@ -201,16 +201,28 @@ impl<'a> Words<'a> {
         let points = fixed(POLICY_FAILURE_POINTS, 0);
         let level = rate(WORKING_SET_RATE, 0);
         let found = [
-            of(Situation::BelowCycle).map(|at| format!("at {at} it has no room for one token")),
-            of(Situation::WorkingSetFailure)
-                .map(|at| format!("at {at} even Belady hits less than {level} %: more memory helps, no policy does")),
-            of(Situation::PolicyFailure).map(|at| {
-                format!("at {at} the policy does, since Belady hits {level} % or more and LRU {points} points less than it or worse")
+            of(Situation::BelowCycle).map(|at| format!("at {at} the cycle: it has no room for one token")),
+            of(Situation::WorkingSetFailure).map(|at| {
+                format!("at {at} the working set: even Belady hits less than {level} %, and only more memory helps")
             }),
-            of(Situation::Fine).map(|at| format!("at {at} nothing much, LRU is within {points} points of Belady")),
+            of(Situation::PolicyFailure).map(|at| {
+                format!(
+                    "at {at} the policy: Belady hits {level} % or more, and LRU is at least {points} points below it"
+                )
+            }),
+            of(Situation::Fine).map(|at| format!("at {at} little: LRU is within {points} points of Belady")),
         ];
         let found: Vec<String> = found.into_iter().flatten().collect();
         (!found.is_empty()).then(|| format!("**What holds LRU back:** {}.", found.join("; ")))
+    }
+}
+
+/// A change as a share: `7 % more`, `6 % less`, `as much`.
+fn change(more: f64) -> String {
+    match rate(more.abs(), 0) {
+        share if share == "0" => "as much".to_owned(),
+        share if more > 0.0 => format!("{share} % more"),
+        share => format!("{share} % less"),
     }
 }
 
