@@ -52,6 +52,11 @@ impl<'a> ForetoldHits<'a> {
     }
 
     pub(super) fn begin_event(&mut self, layer: u32) {
+        if self.scope == Scope::PerLayer && layer != self.layer {
+            // What the event before left over its pool's capacity is spared no longer.
+            let before = self.pool();
+            before.held = before.held.min(u64::from(before.slots));
+        }
         (self.layer, self.lookups, self.misses) = (layer, 0, 0);
     }
 

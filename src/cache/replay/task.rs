@@ -180,10 +180,8 @@ fn accesses<P: Policy, I: ExpertNumber>(
 ) -> u64 {
     let mut misses = 0;
     routing.selections(pass, layer, |slot, expert| {
-        cache.begin_event();
-        let found = cache.select(layer, expert, &access(routing, slot, layer, *number));
-        misses += u64::from(found == Lookup::Miss);
-        cache.end_event(layer);
+        let missed = cache.access(layer, expert, &access(routing, slot, layer, *number));
+        misses += u64::from(missed);
         *number += 1;
     });
     misses

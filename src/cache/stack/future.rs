@@ -85,7 +85,8 @@ impl Stacks for FutureStacks<'_> {
             }
         }
         let mut stack = std::mem::take(&mut self.stacks[pool]);
-        let overshoot = std::mem::replace(&mut self.last_size[pool], self.members.len());
+        let last_size = std::mem::replace(&mut self.last_size[pool], self.members.len());
+        let overshoot = if before > 0 { last_size } else { 0 };
         let members = self.members.len();
         for at in 0..stack.len() {
             if sought == 0 && self.carried.is_empty() && at >= members {

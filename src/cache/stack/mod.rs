@@ -12,7 +12,8 @@
 //! or until only E is left, which is spared; so where anything is evicted the claim holds. Where nothing is, S with E
 //! fits, so S fitted too and was the longest prefix that did: the first expert y behind S did not fit beside S. If y is not in
 //! E, it does not fit beside S with E either, and the claim holds; and y cannot be in E, for S with E would not fit. Hence
-//! an expert x is held exactly if it was in the event before, or if everything in the stack up to and including x takes
+//! an expert x is held exactly if it was in the event before (of the same pool: once another layer's event has ended, a
+//! pool is down to its capacity), or if everything in the stack up to and including x takes
 //! no more than C. That sum is what x *needs*; an expert of the event before needs nothing.
 //!
 //! **Belady, one size.** Order experts by their next event, ties by number: no capacity has a part in that order. Let m
@@ -182,7 +183,7 @@ struct Events {
 enum Appearance {
     /// Not the first in this event.
     Again,
-    /// The pool's event before asked for it too, and no event spares its own experts for longer than to the next.
+    /// The event before was of the same pool and asked for it too, and an event's own experts are spared until the next.
     StillThere,
     /// Neither.
     First,
@@ -194,11 +195,13 @@ impl Events {
         Self { scope, number: 0, last: vec![0; pools], asked: vec![0; objects] }
     }
 
-    /// Begins an event and returns the number of the pool's event before.
+    /// Begins an event and returns the number of the event before, if that was of the same pool: an event's own experts
+    /// are spared until the next event, whichever pool that is of. Otherwise zero.
     fn begin(&mut self, layer: u32) -> u64 {
         self.number += 1;
         let pool = if self.scope == Scope::Global { 0 } else { layer as usize };
-        std::mem::replace(&mut self.last[pool], self.number)
+        let before = std::mem::replace(&mut self.last[pool], self.number);
+        if before + 1 == self.number { before } else { 0 }
     }
 
     #[inline]
