@@ -8,7 +8,7 @@ use super::curve_sheet::{CurveSheet, Ranked};
 use super::curve_words::labelled;
 use crate::metrics::PolicyCurve;
 use crate::report::draw::{
-    Axis, Chart, Curve, Entry, GREY, INK, Ink, Marker, Plot, SHADE, Scene, Stroke, Swatch, series_look,
+    Chart, Curve, Entry, GREY, INK, Ink, Marker, Plot, SHADE, Scene, Stroke, Swatch, series_look,
 };
 use crate::report::format::counted;
 
