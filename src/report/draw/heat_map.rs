@@ -132,7 +132,7 @@ impl HeatMap {
         for (index, (text, value)) in self.labels.cells.iter().zip(&self.values).enumerate() {
             let (x, y) = self.corner(index / self.columns, index % self.columns, rows);
             let (red, green, blue) = self.color(self.level(*value));
-            let is_dark = u32::from(red) + 2 * u32::from(green) + u32::from(blue) < 460;
+            let is_dark = u32::from(red) + 2 * u32::from(green) + u32::from(blue) < 500;
             let rgb = if is_dark { (255, 255, 255) } else { INK };
             scene.text((x + wide / 2.0, y + high / 2.0 + CELL_EM * 0.36), text, CELL_EM, Align::Middle, rgb);
         }

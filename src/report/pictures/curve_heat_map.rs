@@ -34,7 +34,7 @@ pub(super) fn scene(sheet: &CurveSheet<'_>) -> Scene {
         y_label: String::new(),
         value_label: "hit rate minus LRU's (percentage points)".to_owned(),
         note: sheet.note(&format!(
-            "Best mean share of the distance from LRU to Belady on top. Colours end at {span} points. Grey: holds more."
+            "Best mean share of the distance from LRU to Belady on top. Colours end at {span} points. Grey: pools hold more."
         )),
         columns: sheet.order.len(),
         scale: Scale::linear(-span, span),

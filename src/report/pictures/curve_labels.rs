@@ -5,15 +5,21 @@ use crate::report::draw::{Align, Ink, Plot, Scene, width};
 const EM: f64 = 11.0;
 /// Pixels between the places along a line that a name keeps clear of.
 const STEP: f64 = 5.0;
+/// A reader takes a name for that of any line within so many pixels of it.
+const NEAR: f64 = 18.0;
+/// A place that is covered counts as many that are near.
+const COVERED: usize = 10;
 
-/// Everything drawn so far, as places in pixels.
+/// Everything drawn so far.
 #[derive(Default)]
 pub(super) struct Drawn {
-    places: Vec<(f64, f64)>,
+    /// The line and where it passes, in pixels.
+    places: Vec<(usize, (f64, f64))>,
+    lines: usize,
 }
 
 impl Drawn {
-    /// A line through these places.
+    /// A line through these places. Lines are numbered from 0.
     pub(super) fn line(&mut self, places: &[(f64, f64)]) {
         for pair in places.windows(2) {
             let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
@@ -21,39 +27,42 @@ impl Drawn {
             let mut done = 0.0;
             while done <= length {
                 let share = if length > 0.0 { done / length } else { 0.0 };
-                self.places.push((x0 + (x1 - x0) * share, y0 + (y1 - y0) * share));
+                self.places.push((self.lines, (x0 + (x1 - x0) * share, y0 + (y1 - y0) * share)));
                 done += STEP;
             }
         }
-        self.places.extend(places);
+        self.places.extend(places.iter().map(|place| (self.lines, *place)));
+        self.lines += 1;
     }
 
-    /// Writes a name above or below one of these places of its line, whichever covers the least.
+    /// Writes a name above or below one of these places of a line, where it covers the least and other lines are far.
     pub(super) fn name(
         &mut self,
         scene: &mut Scene,
         plot: &Plot,
         (text, rgb): (&str, (u8, u8, u8)),
-        line: &[(f64, f64)],
+        (line, places): (usize, &[(f64, f64)]),
     ) {
         let (wide, high) = (width(text, EM), EM + 2.0);
-        let boxes = line.iter().flat_map(|(x, y)| [(*x + 4.0, *y + 4.0), (*x + 4.0, *y - high - 4.0)]);
+        let boxes = places.iter().flat_map(|(x, y)| [(*x + 4.0, *y + 4.0), (*x + 4.0, *y - high - 4.0)]);
         let inside = boxes.filter(|(x, y)| {
             *x > plot.left && x + wide < plot.right && *y > plot.top && y + high < plot.bottom
         });
-        let covered = |corner: &(f64, f64)| {
-            let within = |place: &&(f64, f64)| {
-                (corner.0 - 1.0..corner.0 + wide + 1.0).contains(&place.0)
-                    && (corner.1 - 1.0..corner.1 + high + 1.0).contains(&place.1)
+        let cost = |(left, top): &(f64, f64)| {
+            let within = |(x, y): (f64, f64), by: f64| {
+                (left - by..left + wide + by).contains(&x) && (top - by..top + high + by).contains(&y)
             };
-            self.places.iter().filter(within).count()
+            let cost = |(of, place): &(usize, (f64, f64))| {
+                let is_near = *of != line && within(*place, NEAR);
+                usize::from(is_near) + if within(*place, 1.0) { COVERED } else { 0 }
+            };
+            self.places.iter().map(cost).sum::<usize>()
         };
-        let Some(corner) = inside.min_by_key(covered) else { return };
-        scene.rect(corner, (wide, high), Ink::tint((255, 255, 255), 0.75));
-        scene.text((corner.0, corner.1 + EM), text, EM, Align::Start, rgb);
-        let end = corner.0 + wide;
-        let rows = [corner.1, corner.1 + high / 2.0, corner.1 + high];
-        rows.into_iter().for_each(|y| self.line(&[(corner.0, y), (end, y)]));
+        let Some((left, top)) = inside.min_by_key(cost) else { return };
+        scene.rect((left, top), (wide, high), Ink::tint((255, 255, 255), 0.75));
+        scene.text((left, top + EM), text, EM, Align::Start, rgb);
+        let rows = [top, top + high / 2.0, top + high];
+        rows.into_iter().for_each(|y| self.line(&[(left, y), (left + wide, y)]));
     }
 }
 

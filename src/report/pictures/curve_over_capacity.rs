@@ -33,6 +33,8 @@ struct Lines<'a> {
     limit: Option<f64>,
     /// What the area beyond Belady is called: where sizes differ, its rule is no bound to the last miss.
     beyond: &'static str,
+    /// The capacities over which policies are ranked, in words.
+    range: String,
 }
 
 pub(super) fn scene(sheet: &CurveSheet<'_>, measure: &Measure<'_>) -> Scene {
@@ -112,6 +114,7 @@ impl<'a> Lines<'a> {
                     (line(points.clone(), thin, lone(&points), one.curve.name.clone()), *one)
                 })
                 .collect(),
+            range: sheet.contested_range().map_or(String::new(), |range| format!(", {range}")),
             beyond: if sheet.of.belady_needs.is_empty() { "beyond belady" } else { "out of reach" },
             limit: measure.of_misses.map(|of_misses| of_misses(sheet.of.judged(sheet.of.compulsory))),
         }
@@ -122,8 +125,8 @@ impl<'a> Lines<'a> {
         legend.extend(self.belady.as_ref().map(Line::entry));
         legend.extend(self.lru.as_ref().map(Line::entry));
         if !self.best.is_empty() {
-            legend.push(text_entry("best, with the share of the way".to_owned()));
-            legend.push(text_entry("from lru to belady, mean:".to_owned()));
+            legend.push(text_entry("best, by mean share of the way".to_owned()));
+            legend.push(text_entry(format!("from lru to belady{}:", self.range)));
         }
         legend.extend(self.best.iter().map(Line::entry));
         if !self.dashed.is_empty() {
@@ -165,12 +168,16 @@ impl<'a> Lines<'a> {
         for line in others.chain(references).chain(&self.best) {
             line.draw(scene, plot, &mut drawn);
         }
-        let named = self.others.iter().rev().filter(|(_, one)| one.mean.is_some_and(|mean| mean < 0.0));
-        for (line, one) in named.take(NAMED_WORST) {
-            // Below the cycle lines lie close together.
-            let points = line.curve.points.iter().filter(|(x, _)| *x >= sheet.of.cycle_experts() as f64);
+        // The others are the first lines drawn.
+        let named = self.others.iter().enumerate().rev();
+        let named = named.filter(|(_, (_, one))| one.mean.is_some_and(|mean| mean < 0.0));
+        for (number, (line, one)) in named.take(NAMED_WORST) {
+            // Elsewhere lines lie close together.
+            let is_contested =
+                |x: f64| sheet.contested.iter().any(|at| x == sheet.of.capacities[*at].experts as f64);
+            let points = line.curve.points.iter().filter(|(x, _)| is_contested(*x));
             let places: Vec<(f64, f64)> = points.map(|(x, y)| plot.at(*x, *y)).collect();
-            drawn.name(scene, plot, (&one.curve.name, GREY), &places);
+            drawn.name(scene, plot, (&one.curve.name, GREY), (number, &places));
         }
     }
 }

@@ -7,7 +7,6 @@ use crate::report::draw::{
     Align, Axis, Chart, Entry, GREY, INK, Ink, Marker, Plot, SHADE, Scale, Scene, Stroke, Swatch, hue,
     series_look,
 };
-use crate::report::format::counted;
 
 pub(super) const NAME: &str = "recovered";
 const TITLE: &str = "share of the distance from LRU to Belady recovered";
@@ -98,8 +97,8 @@ fn legend(sheet: &CurveSheet<'_>, marked: &[usize], left_out: usize) -> Vec<Entr
         let (ink, marker) = look(index);
         Entry { swatch: Swatch::Mark(marker, ink), text: sheet.capacity(*at) }
     }));
-    let of = counted(sheet.contested.len(), "capacity").replace("capacitys", "capacities");
-    legend.push(Entry { swatch: Swatch::Area(Ink::tint(hue(0), 0.25)), text: format!("mean of {of}") });
+    let range = sheet.contested_range().unwrap_or_default();
+    legend.push(Entry { swatch: Swatch::Area(Ink::tint(hue(0), 0.25)), text: format!("mean, {range}") });
     legend.push(Entry {
         swatch: Swatch::Area(Ink::tint(hue(1), 0.25)),
         text: "the same, worse than LRU".to_owned(),

@@ -82,8 +82,7 @@ impl<'a> CurveSheet<'a> {
         if self.of.judges_decode() { "decode" } else { "prefill" }
     }
 
-    /// The point of a policy at a capacity; `None` where its pools were raised above the capacity, for it then competes
-    /// with more room than others.
+    /// The point of a policy at a capacity; `None` where its pools hold more than that, which no other may.
     pub(super) fn point(&self, curve: &'a PolicyCurve, at: usize) -> Option<&'a CurvePoint> {
         curve.points.get(at).filter(|point| point.room <= self.of.capacities[at].room)
     }

@@ -34,6 +34,16 @@ impl CurveSheet<'_> {
         ppm().map(|ppm| percent(ppm).trim_end_matches(" %").to_owned()).collect()
     }
 
+    /// The capacities over which policies are ranked, as `5 % to 25 %`.
+    pub(super) fn contested_range(&self) -> Option<String> {
+        let share = |at: &usize| percent(self.of.capacities[*at].share_ppm);
+        match self.contested.as_slice() {
+            [] => None,
+            [one] => Some(share(one)),
+            [first, .., last] => Some(format!("{} to {}", share(first), share(last))),
+        }
+    }
+
     /// A capacity in words.
     pub(super) fn capacity(&self, at: usize) -> String {
         let asked = self.of.capacities[at];
