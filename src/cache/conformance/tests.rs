@@ -158,7 +158,13 @@ fn every_fault_is_found() {
         let verdict = verdict.unwrap_or_else(|| panic!("{fault:?} is not found where {name}"));
         assert!(verdict.contains(&format!(", {name}: ")), "{fault:?}: {verdict}");
         assert!(verdict.contains(law), "{fault:?}: {verdict:?}, expected: {law}");
-        assert_eq!(check_under(&row, &PLAIN).is_err(), name == "plain", "{fault:?} in the plain cases");
+        // Where each layer has its share, the next layer's event ends what its own account still spares.
+        let account = matches!(fault, Fault::KeepsItsOwnBooks | Fault::ForgetsWhatIsTakenBack);
+        assert_eq!(
+            check_under(&row, &PLAIN).is_err(),
+            account || name == "plain",
+            "{fault:?} in the plain cases"
+        );
     }
 }
 
