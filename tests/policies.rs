@@ -30,6 +30,18 @@ const STREAMS: &[(&str, u64, &str, &str)] = &[
     // Two slots are too few for a small queue, so A and B fill the main one. C and D are on trial one after the other.
     // C is remembered when it comes again, so it enters the main queue and stays beside B.
     ("s3-fifo", 2, "A B C D C B C", ".....++"),
+    // A was asked for twice and stays; B and C take turns, each forgotten as soon as it leaves.
+    ("lfu", 2, "A A B C B C A", ".+....+"),
+    // Until something is evicted the age is zero and further uses add nothing, so A goes, used longest ago.
+    ("lfu-da", 2, "A A B C B C A", ".+..++."),
+    // B's and C's two uses each lie within the window; A, with as many, was used longest ago.
+    ("lfu-window", 2, "A A B C B C B C", ".+....++"),
+    // Two later uses count for more than two earlier ones.
+    ("lfu-ema", 2, "A A B C B C B C", ".+....++"),
+    // With less than 100 slots all of them are the window, which is LRU.
+    ("w-tinylfu", 2, "A B A C A B", "..+.+."),
+    // Of one size and one cost, it is LFU that ages.
+    ("gdsf", 2, "A A B C B C A", ".+...+."),
     // B and C are remembered after their eviction: with two uses each they draw level with A, used longest ago.
     ("lfu-perfect", 2, "A A B C B C B C", ".+....++"),
     // A comes back while its name is remembered, so it stays in the main queue while C, D and B pass through the first.

@@ -3,9 +3,9 @@
 use super::{Needs, PolicyRow};
 use crate::cache::Scope;
 use crate::cache::policies::{
-    ActivationAware, AdaptiveReplacement, Belady, BeladySize, Clock, Fifo, GateWeight, LayerDistance,
-    LayerLfu, LayerLru, LeCaR, LfuPerfect, Lirs, Lru, Mru, PinLru, Random, S3Fifo, Sieve, Slru, Static, TwoQ,
-    Unbounded,
+    ActivationAware, AdaptiveReplacement, Belady, BeladySize, Clock, Fifo, GateWeight, Gdsf, LayerDistance,
+    LayerLfu, LayerLru, LeCaR, Lfu, LfuDa, LfuEma, LfuPerfect, LfuWindow, Lirs, Lru, Mru, PinLru, Random,
+    S3Fifo, Sieve, Slru, Static, TwoQ, Unbounded, WTinyLfu,
 };
 use crate::cache::stack::StackKind;
 use crate::rng::{Purpose, stream};
@@ -67,9 +67,33 @@ fn segments() -> Vec<PolicyRow> {
 
 /// How often an expert is asked for.
 fn frequencies() -> Vec<PolicyRow> {
-    vec![PolicyRow::new("lfu-perfect", "least frequently used, counts survive eviction", |input| {
-        LfuPerfect::new(input.objects)
-    })]
+    vec![
+        PolicyRow::new("lfu", "least frequently used, counts end with eviction", |input| {
+            Lfu::new(input.objects)
+        }),
+        PolicyRow::new("lfu-perfect", "least frequently used, counts survive eviction", |input| {
+            LfuPerfect::new(input.objects)
+        }),
+        PolicyRow::new(
+            "lfu-da",
+            "least frequently used, uses counting for more as the cache ages",
+            |input| LfuDa::new(input.objects),
+        ),
+        PolicyRow::new("lfu-window", "least frequently used in the last 64 passes", |input| {
+            LfuWindow::new(input.objects, input.layers(), LfuWindow::PASSES)
+        }),
+        PolicyRow::new("lfu-ema", "least frequently used, uses counting half after 16 passes", |input| {
+            LfuEma::new(input.objects, input.layers(), LfuEma::HALF_LIFE)
+        }),
+        PolicyRow::new(
+            "w-tinylfu",
+            "a window, before a segmented LRU that admits what is used more",
+            |input| WTinyLfu::new(input.objects, input.slots),
+        ),
+        PolicyRow::new("gdsf", "least uses x cost / size, aged by what was evicted", |input| {
+            Gdsf::new(input.objects, input.experts, input.sizes, input.costs)
+        }),
+    ]
 }
 
 /// What is known of mixtures of experts: layers in a cycle, gate weights, sequences, profiles.
