@@ -22,6 +22,8 @@ pub enum Purpose {
     SyntheticPopularity = 4,
     /// What the `gate-lookahead` predictor finds; the entity is the target layer, the replicate its pass.
     GateLookahead = 5,
+    /// Which of its two experts the `lecar` cache policy lets choose a victim; the entity is the pool.
+    LeCaRChoices = 6,
 }
 
 /// SplitMix64's finaliser (Steele, Lea and Flood, 2014): mixes all bits of a word into all others.

@@ -1,9 +1,8 @@
 //! Miss counts of independent implementations: libCacheSim 0.3.5 (Yang et al., "libCacheSim", and an exact Belady) on
 //! three streams of object numbers, one access at a time.
 //!
-//! LRU, FIFO and Belady mean the same there and here. LFU does not: libCacheSim forgets how often an object was asked for
-//! when it evicts it, while ours counts over the whole run. A policy that forgets, written below, reproduces its rows, so
-//! this is the whole difference.
+//! LRU, FIFO, CLOCK, SIEVE and Belady mean the same there and here and miss equally often. Of the others the papers leave
+//! room for readings; each policy's file says where ours differs, and half a percentage point is the most that it may.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a failed helper is a failed test")]
 
@@ -13,64 +12,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::shared;
-use moesim::cache::replay::{ReplayCounts, replay};
-use moesim::cache::{
-    Access, CacheShape, Candidates, ExpertCache, Future, Grouping, IndexedHeap, Lookup, Needs, Policy,
-    PolicyInput, PolicyRow, Registry, Scope,
-};
+use moesim::cache::replay::{ReplayCounts, ReplayTask, replay};
+use moesim::cache::{Admission, CacheShape, ExpertCache, Future, Grouping, Lookup, Needs, Registry, Scope};
 use moesim::trace::{
     ImportOptions, PassOptions, Phase, Trace, TraceBuilder, TraceHeader, import::read, passes,
 };
-
-/// A stream as a model of one layer and one expert per token.
-fn stream(path: &Path) -> Trace {
-    let bytes = std::fs::read(path).unwrap();
-    let ids: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-    let experts = u32::from(*ids.iter().max().unwrap()) + 1;
-    let header = TraceHeader { layer_ids: vec![0], experts, top_k: 1, ..TraceHeader::default() };
-    let mut builder = TraceBuilder::new(header).unwrap();
-    builder.begin_sequence("", 0).unwrap();
-    for id in ids {
-        builder.push(Phase::Decode, &[id]).unwrap();
-    }
-    builder.finish().unwrap()
-}
-
-/// Least frequently used, where eviction forgets the count; ties go to the least recently used.
-struct ForgetfulLfu {
-    counts: Vec<u64>,
-    touches: u64,
-    order: IndexedHeap<(u64, u64)>,
-}
-
-impl Policy for ForgetfulLfu {
-    fn on_hit(&mut self, object: u32, _access: &Access) {
-        self.touches += 1;
-        self.counts[object as usize] += 1;
-        self.order.set(object, (self.counts[object as usize], self.touches));
-    }
-
-    fn on_insert(&mut self, object: u32, access: &Access) {
-        self.counts[object as usize] = 0;
-        self.on_hit(object, access);
-    }
-
-    fn on_remove(&mut self, object: u32) {
-        self.order.remove(object);
-    }
-
-    fn victim(&mut self, candidates: &Candidates<'_>) -> Option<u32> {
-        self.order.first_allowed(candidates)
-    }
-}
-
-fn registry() -> Registry {
-    Registry::default().with(PolicyRow::new("forgetful-lfu", "", |input| ForgetfulLfu {
-        counts: vec![0; input.objects as usize],
-        touches: 0,
-        order: IndexedHeap::new(input.objects),
-    }))
-}
 
 /// A trace with what every replay of it shares.
 struct Replayed {
@@ -90,7 +36,7 @@ impl Replayed {
     fn run(&self, policy: &str, capacity: u64, grouping: Grouping) -> (ReplayCounts, Vec<bool>) {
         let header = self.trace.header();
         let layers = u32::try_from(header.layers()).unwrap();
-        let registry = registry();
+        let registry = Registry::default();
         let row = registry.find(policy).unwrap();
         let future = &self.future[usize::from(grouping == Grouping::Access)];
         let shape = CacheShape {
@@ -123,21 +69,84 @@ fn reference(folder: &Path, stream: &str, policy: &str) -> Vec<(u64, u64, u64)> 
     wanted.map(|cells| (number(cells[1]), number(cells[3]), number(cells[4]))).collect()
 }
 
+/// Policies that miss exactly as often, by their names there and here.
+const EXACT: [(&str, &str); 5] =
+    [("LRU", "lru"), ("FIFO", "fifo"), ("Clock", "clock"), ("Sieve", "sieve"), ("Belady", "belady")];
+
+/// Policies that miss as often within half a percentage point.
+const CLOSE: [(&str, &str); 8] = [
+    ("LFU", "lfu"),
+    ("SLRU", "slru"),
+    ("TwoQ", "2q"),
+    ("ARC", "arc"),
+    ("S3FIFO", "s3-fifo"),
+    ("LIRS", "lirs"),
+    ("WTinyLFU", "w-tinylfu"),
+    ("LFUDA", "lfu-da"),
+];
+
+/// The stream as one prompt, so that it is one pass, whose every selection is an event.
+fn one_pass(path: &Path) -> Trace {
+    let bytes = std::fs::read(path).unwrap();
+    let ids: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    let experts = u32::from(*ids.iter().max().unwrap()) + 1;
+    let header = TraceHeader { layer_ids: vec![0], experts, top_k: 1, ..TraceHeader::default() };
+    let mut builder = TraceBuilder::new(header).unwrap();
+    builder.begin_sequence("", ids.len() as u64).unwrap();
+    for id in ids {
+        builder.push(Phase::Prefill, &[id]).unwrap();
+    }
+    builder.finish().unwrap()
+}
+
+/// Misses of a policy with room for `capacity` objects.
+fn misses(trace: &Trace, policy: &str, capacity: u64) -> u64 {
+    let registry = Registry::default();
+    let row = registry.find(policy).unwrap();
+    let all = passes(trace, &PassOptions::default());
+    let future = row.needs.future.then(|| Future::of(trace, &all, Grouping::Access).unwrap());
+    let shape = CacheShape {
+        layers: 1,
+        experts: trace.header().experts,
+        sizes: vec![1],
+        scope: Scope::Global,
+        pool_capacity: vec![capacity],
+        pinned: Vec::new(),
+    };
+    let task = ReplayTask {
+        shape: &shape,
+        trace,
+        passes: &all,
+        future: future.as_ref(),
+        grouping: Grouping::Access,
+        admission: Admission::Always,
+        clear_between: false,
+        profile: &[],
+        costs: &[],
+        seed: 0,
+    };
+    row.replay(&task).total().prefill
+}
+
 fn check_stream(name: &str) {
     let Some(folder) = shared("cache reference") else { return };
-    let replayed = Replayed::new(stream(&folder.join(format!("traces/streams/{name}.u16"))));
-    for (theirs, ours) in [("LRU", "lru"), ("FIFO", "fifo"), ("LFU", "forgetful-lfu"), ("Belady", "belady")] {
+    let trace = one_pass(&folder.join(format!("traces/streams/{name}.u16")));
+    for (theirs, ours) in EXACT {
         let rows = reference(&folder, name, theirs);
         assert_eq!(rows.len(), 4, "{name}: four capacities of {theirs}");
-        for (accesses, capacity, misses) in rows {
-            // With one selection per event the two groupings are one.
-            let groupings: &[Grouping] =
-                if ours == "lru" { &[Grouping::Access, Grouping::Layer] } else { &[Grouping::Access] };
-            for grouping in groupings {
-                let (counts, _) = replayed.run(ours, capacity, *grouping);
-                assert_eq!(counts.decode.lookups, accesses, "{name}");
-                assert_eq!(counts.decode.misses, misses, "{name}: {ours} at {capacity}, {grouping:?}");
-            }
+        for (accesses, capacity, expected) in rows {
+            assert_eq!(trace.tokens(), accesses, "{name}");
+            assert_eq!(misses(&trace, ours, capacity), expected, "{name}: {ours} at {capacity}");
+        }
+    }
+    for (theirs, ours) in CLOSE {
+        let rows = reference(&folder, name, theirs);
+        assert!(rows.len() >= 2, "{name}: several capacities of {theirs}");
+        for (accesses, capacity, expected) in rows {
+            let found = misses(&trace, ours, capacity);
+            let apart = found.abs_diff(expected);
+            println!("{name}: {ours} at {capacity}: {found}, there {expected}, {apart} of {accesses} apart");
+            assert!(apart * 200 <= accesses, "{name}: {ours} at {capacity} misses {found}, there {expected}");
         }
     }
 }

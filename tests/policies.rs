@@ -8,7 +8,7 @@ use moesim::cache::{Access, CacheShape, ExpertCache, Lookup, NEVER, PolicyInput,
 
 /// Policy, slots, the experts asked for one after another, and what became of each: `+` a hit, `.` a miss.
 ///
-/// The profile of `static` has A hottest, then B, and so on. The expert just asked for is never the victim.
+/// The profile of `static` and `pin+lru` has A hottest, then B, and so on. The expert just asked for is never the victim.
 const STREAMS: &[(&str, u64, &str, &str)] = &[
     // C takes the place of B, which was used before A.
     ("lru", 2, "A B A C A B", "..+.+."),
@@ -16,18 +16,69 @@ const STREAMS: &[(&str, u64, &str, &str)] = &[
     ("lru", 2, "A B C A B C", "......"),
     // C takes the place of A, which came first, though it was used last.
     ("fifo", 2, "A B A C A B", "..+..."),
+    // Everything but C was asked for again, so D takes its place. E finds the bits of all others cleared by then, and
+    // takes the place of A, for which the hand comes first, though A was used last.
+    ("clock", 3, "A B C B A D E B A", "...++..+."),
+    // D spares A and takes the place of B, E that of C. F comes to A again, where the hand goes on after C.
+    ("clock", 3, "A B C A D E F A", "...+...."),
+    // The same, but here the hand comes to D before it begins again with A.
+    ("sieve", 3, "A B C A D E F A", "...+...+"),
+    // A cycle one longer than the cache: all but the most recent stay, so every second ask hits.
+    ("mru", 2, "A B C A B C A B", "...+.+.+"),
+    // A, B, C and D fill a segment each. From then on newcomers replace one another in the lowest one.
+    ("slru", 4, "A B C D E F B E D", "......+.+"),
+    // Two slots are too few for a small queue, so A and B fill the main one. C and D are on trial one after the other.
+    // C is remembered when it comes again, so it enters the main queue and stays beside B.
+    ("s3-fifo", 2, "A B C D C B C", ".....++"),
+    // A was asked for twice and stays; B and C take turns, each forgotten as soon as it leaves.
+    ("lfu", 2, "A A B C B C A", ".+....+"),
+    // Until something is evicted the age is zero and further uses add nothing, so A goes, used longest ago.
+    ("lfu-da", 2, "A A B C B C A", ".+..++."),
+    // B's and C's two uses each lie within the window; A, with as many, was used longest ago.
+    ("lfu-window", 2, "A A B C B C B C", ".+....++"),
+    // Two later uses count for more than two earlier ones.
+    ("lfu-ema", 2, "A A B C B C B C", ".+....++"),
+    // With less than 100 slots all of them are the window, which is LRU.
+    ("w-tinylfu", 2, "A B A C A B", "..+.+."),
+    // Of one size and one cost, it is LFU that ages.
+    ("gdsf", 2, "A A B C B C A", ".+...+."),
     // B and C are remembered after their eviction: with two uses each they draw level with A, used longest ago.
     ("lfu-perfect", 2, "A A B C B C B C", ".+....++"),
+    // A comes back while its name is remembered, so it stays in the main queue while C, D and B pass through the first.
+    ("2q", 2, "A B C A D B A", "......+"),
+    // A was asked for again, so B leaves for C. That B returns says that the first list was too short: A leaves, C stays.
+    ("arc", 2, "A A B C A B C", ".+..+.+"),
+    // A has the one long-term place; B and C share the other until B is asked for twice in a row and takes A's.
+    ("lirs", 2, "A B C A B B C B", "...+.+.+"),
+    // B has left but returns before A does: it takes A's place, and A takes C's.
+    ("lirs", 2, "A B C B A", "....+"),
+    // Whichever is drawn, A is both the least recently and, in its only use, the least frequently used.
+    ("lecar", 2, "A B B C B", "..+.+"),
     // A stays whatever comes, the colder of the others goes.
     ("static", 2, "A B C B A", "....+"),
+    // One layer has the whole cache, so a layer's share changes nothing.
+    ("layer-lru", 2, "A B A C A B", "..+.+."),
+    ("layer-lfu", 2, "A A B C B C B C", ".+....++"),
+    // All that is here is of the same layer, and so equally far ahead: the least recently used goes.
+    ("layer-distance", 2, "A B A C A B", "..+.+."),
+    // With a half-life of one pass and equal weights, three uses of A are worth less than the one of B after them.
+    ("gate-weight", 2, "A A A B C A", ".++..."),
+    // C takes the place of B, which this sequence has asked for less than A, and B then that of C.
+    ("activation-aware", 2, "A A B C A B", ".+..+."),
+    // A, the hottest, has one of the two slots for good; in the other B and C take turns.
+    ("pin+lru", 2, "A B C A B", "...+."),
     // When C comes, B is needed later than A.
     ("belady", 2, "A B C A B", "...+."),
+    // The same, all sizes being equal.
+    ("belady-size", 2, "A B C A B", "...+."),
+    // What has come stays, with room for it or not.
+    ("unbounded", 2, "A B C A B C", "...+++"),
 ];
 
 /// Policies that draw have no stream to follow.
 const DRAWING: [&str; 1] = ["random"];
 
-const EXPERTS: u32 = 4;
+const EXPERTS: u32 = 8;
 
 fn experts(stream: &str) -> Vec<u32> {
     stream.bytes().filter(u8::is_ascii_uppercase).map(|letter| u32::from(letter - b'A')).collect()

@@ -22,10 +22,28 @@ impl OrderList {
     /// Appends an object that is not in the list.
     #[inline]
     pub fn push_back(&mut self, object: u32) {
-        let last = self.links[self.sentinel as usize][PREVIOUS];
-        self.links[object as usize] = [last, self.sentinel];
-        self.links[last as usize][NEXT] = object;
-        self.links[self.sentinel as usize][PREVIOUS] = object;
+        self.insert_before(self.sentinel, object);
+    }
+
+    /// Puts an object that is not in the list right before `place`: an object of the list, or [`OrderList::end`].
+    #[inline]
+    pub fn insert_before(&mut self, place: u32, object: u32) {
+        let before = self.links[place as usize][PREVIOUS];
+        self.links[object as usize] = [before, place];
+        self.links[before as usize][NEXT] = object;
+        self.links[place as usize][PREVIOUS] = object;
+    }
+
+    /// The place behind the back, which no object has.
+    #[inline]
+    pub fn end(&self) -> u32 {
+        self.sentinel
+    }
+
+    /// The place that follows `place`: the front follows [`OrderList::end`], and the end follows the back.
+    #[inline]
+    pub fn after(&self, place: u32) -> u32 {
+        self.links[place as usize][NEXT]
     }
 
     /// Takes an object out that is in the list.
@@ -44,8 +62,20 @@ impl OrderList {
     }
 
     /// From front to back.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        let step = |object: &u32| Some(self.links[*object as usize][NEXT]);
+        self.walk(NEXT)
+    }
+
+    /// From back to front.
+    #[inline]
+    pub fn iter_back(&self) -> impl Iterator<Item = u32> + '_ {
+        self.walk(PREVIOUS)
+    }
+
+    #[inline]
+    fn walk(&self, direction: usize) -> impl Iterator<Item = u32> + '_ {
+        let step = move |object: &u32| Some(self.links[*object as usize][direction]);
         std::iter::successors(step(&self.sentinel), step).take_while(|object| *object != self.sentinel)
     }
 }
@@ -64,5 +94,8 @@ mod tests {
         list.move_to_back(0);
         list.remove(3);
         assert_eq!(list.iter().collect::<Vec<_>>(), [2, 1, 0]);
+        list.insert_before(1, 3);
+        assert_eq!(list.iter_back().collect::<Vec<_>>(), [0, 1, 3, 2]);
+        assert_eq!((list.after(list.end()), list.after(0)), (2, list.end()));
     }
 }

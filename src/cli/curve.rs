@@ -239,7 +239,7 @@ fn folder(args: &CurveArgs, loaded: &[Loaded]) -> Result<PathBuf> {
 }
 
 fn write(args: &WrittenArgs, folder: &Path, curves: Vec<TraceCurves>) -> Result<()> {
-    let pictures = args.docs.as_ref().map(|_| report::policies_page_pictures(&curves)).transpose()?;
+    let pictures = args.docs.as_ref().map(|_| report::curve_page_pictures(&curves)).transpose()?;
     let judged = |curves: TraceCurves| {
         let verdict = judge(&curves);
         (curves, verdict)

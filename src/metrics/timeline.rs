@@ -110,6 +110,11 @@ pub enum Activity {
         /// Why.
         cause: Cause,
     },
+    /// An expert that GPU memory has evicted on its way back to host memory.
+    Evicted {
+        /// The model's own number of the layer whose event evicted it.
+        layer: u32,
+    },
     /// Activations on their way to the CPU or back.
     Activations {
         /// The layer.

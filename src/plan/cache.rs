@@ -10,11 +10,11 @@ use super::resolve::Resolver;
 use super::types::{LayerHome, SharedRoom, kv_bytes};
 use super::workload::Workload;
 use super::{CachePlan, Inputs};
-use crate::cache::{CacheShape, Grouping, PolicyRow, Scope};
+use crate::cache::{Admission, CacheShape, Grouping, PolicyRow, Scope};
 use crate::error::Error;
 use crate::memory::{Ledger, Tier};
 use crate::scenario::{
-    Between, CacheCapacity, CacheScope, CacheSection, CacheStart, ExpertHome, PinnedExpert,
+    AdmissionRule, Between, CacheCapacity, CacheScope, CacheStart, ExpertHome, PinnedExpert,
 };
 use crate::units::Bytes;
 
@@ -61,14 +61,16 @@ pub(super) fn resolve(
     } else {
         capacity(resolver, model, placement, &booked.ledger)
     };
+    let (scope, scope_name) = scope(resolver, &policy, resident);
+    let mut pool_capacity = pools(section.slots_per_layer, scope, model, placement, capacity);
+    let capacity = floor(resolver, model, placement, workload, (scope, capacity), &mut pool_capacity);
+    let admission = admission(resolver);
     booked.ledger.add(
         Tier::Vram,
         if capacity >= total { "routed experts" } else { "expert cache" },
         capacity,
     );
     let shared_with_kv = shared_with_kv(resolver, model, placement, workload, capacity);
-    let (scope, scope_name) = scope(section, resident);
-    let pool_capacity = pools(section.slots_per_layer, scope, model, placement, capacity);
     let (profile, in_sample) = profile(resolver, inputs, model, workload, &policy)?;
     let mut pinned = pins(resolver, model);
     pinned.extend(hottest(resolver, model, placement, &profile));
@@ -94,6 +96,8 @@ pub(super) fn resolve(
                 pinned,
             },
             policy,
+            admission,
+            costs: Vec::new(),
             seed,
             grouping: workload.grouping,
             start_filled,
@@ -113,9 +117,18 @@ pub(super) fn resolve(
     })
 }
 
-fn scope(section: &CacheSection, resident: bool) -> (Scope, &'static str) {
+fn scope(resolver: &mut Resolver<'_>, policy: &PolicyRow, resident: bool) -> (Scope, &'static str) {
+    let section = &resolver.scenario().cache;
+    let by_layer = policy.scope == Some(Scope::PerLayer);
+    if by_layer && section.scope == Some(CacheScope::Global) {
+        resolver.refuse("cache.scope", |place| {
+            let found = format!("cache.scope: found \"global\" beside cache.policy = {:?}", policy.name);
+            Error::at(place, found).expected("\"per-layer\", which is what that policy is")
+        });
+    }
     match (section.slots_per_layer, section.scope) {
         _ if resident => (Scope::Global, "global"),
+        (None, _) if by_layer => (Scope::PerLayer, "per-layer"),
         (Some(_), _) => (Scope::PerLayer, "slots"),
         (None, Some(CacheScope::PerLayer)) => (Scope::PerLayer, "per-layer"),
         (None, Some(CacheScope::Global) | None) => (Scope::Global, "global"),
@@ -141,6 +154,37 @@ fn pools(
             let one_each: u64 = cached.iter().map(|expert| expert.get()).sum();
             cached.iter().map(|expert| capacity.fraction(expert.get(), one_each.max(1)).get()).collect()
         }
+    }
+}
+
+/// Raises every layer's share to the experts of one token where that is asked for. Returns what all shares take then.
+fn floor(
+    resolver: &mut Resolver<'_>,
+    model: &ModelPlan,
+    placement: &Placement,
+    workload: &Workload,
+    (scope, capacity): (Scope, Bytes),
+    pools: &mut [u64],
+) -> Bytes {
+    let Some(floor) = resolver.scenario().cache.layer_floor else { return capacity };
+    resolver.given("cache.layer_floor", floor);
+    if !floor || scope == Scope::Global {
+        return capacity;
+    }
+    let top_k = u64::from(workload.plan.trace.header().top_k);
+    for (pool, size) in pools.iter_mut().zip(cached_sizes(model, placement)) {
+        *pool = (*pool).max(size.times(top_k).get());
+    }
+    capacity.max(Bytes::new(pools.iter().sum()))
+}
+
+fn admission(resolver: &mut Resolver<'_>) -> Admission {
+    let Some(rule) = resolver.scenario().cache.admission else { return Admission::Always };
+    resolver.given("cache.admission", rule.spelling());
+    match rule {
+        AdmissionRule::Always => Admission::Always,
+        AdmissionRule::SecondHit => Admission::SecondHit,
+        AdmissionRule::BypassLargeEvents => Admission::BypassLargeEvents,
     }
 }
 

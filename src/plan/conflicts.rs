@@ -2,7 +2,7 @@
 
 use super::resolve::Resolver;
 use crate::error::Error;
-use crate::scenario::{MissAction, ReplayMode};
+use crate::scenario::{AdmissionRule, MissAction, ReplayMode, Tiers};
 
 /// Refuses what cannot be meant together.
 pub(super) fn check(resolver: &mut Resolver<'_>) {
@@ -21,6 +21,24 @@ pub(super) fn check(resolver: &mut Resolver<'_>) {
     if cache.yields_to_kv == Some(true) && cache.hit_rate.is_some() {
         let why = "an assumed hit rate is that of no capacity";
         refuse(resolver, "cache.yields_to_kv", "cache.hit_rate", why, "false");
+    }
+    if cache.admission.is_some_and(|rule| rule != AdmissionRule::Always) && cache.hit_rate.is_some() {
+        let why = "an assumed hit rate has no cache to be admitted to";
+        refuse(resolver, "cache.admission", "cache.hit_rate", why, "\"always\"");
+    }
+    if placement.tiers == Some(Tiers::Exclusive) {
+        if guesses {
+            let why = "what is fetched ahead lies in neither of the two tiers";
+            refuse(resolver, "placement.tiers", "prefetch.predictor", why, "\"inclusive\"");
+        }
+        if single_buffer {
+            let why = "one buffer evicts nothing that host memory could take back";
+            refuse(resolver, "placement.tiers", "placement.single_buffer", why, "\"inclusive\"");
+        }
+        if placement.page_cache == Some(true) {
+            let why = "the operating system keeps what was read from it";
+            refuse(resolver, "placement.tiers", "placement.page_cache", why, "\"inclusive\"");
+        }
     }
     if cache.replay == Some(ReplayMode::Access) {
         let why = "one expert at a time is how a cache is replayed that keeps all it fetches";

@@ -9,10 +9,10 @@ use super::placement::Placement;
 use super::profile::ranked;
 use super::resolve::Resolver;
 use super::{CachePlan, Inputs};
-use crate::cache::{CacheShape, Grouping, PolicyRow, Scope};
+use crate::cache::{Admission, CacheShape, Grouping, PolicyRow, Scope};
 use crate::error::Error;
 use crate::memory::Tier;
-use crate::scenario::{CacheCapacity, ExpertHome};
+use crate::scenario::{CacheCapacity, ExpertHome, Tiers};
 use crate::units::Bytes;
 
 /// The host's cache of a point whose experts live on NVMe; `None` where nothing of it is asked for.
@@ -28,6 +28,15 @@ pub(super) fn resolve(
     let paged = section.page_cache == Some(true);
     let warm = section.warm_experts.map_or(0, std::num::NonZeroU32::get);
     let wanted = paged || section.dram_cache.is_some() || warm > 0;
+    if let Some(tiers) = section.tiers {
+        resolver.given("placement.tiers", tiers.spelling());
+    }
+    if !wanted && section.tiers == Some(Tiers::Exclusive) {
+        resolver.refuse("placement.tiers", |place| {
+            Error::at(place, "placement.tiers: found \"exclusive\" without a cache in host memory")
+                .expected("placement.dram_cache beside it")
+        });
+    }
     if !wanted {
         return None;
     }
@@ -65,14 +74,18 @@ pub(super) fn resolve(
     }
     booked.ledger.add(host, if paged { "page cache" } else { "host expert cache" }, capacity);
     let policy = policy(resolver, inputs, paged)?;
+    let scope = policy.scope.unwrap_or(Scope::Global);
+    let one_each: u64 = vram.shape.sizes.iter().sum();
+    let share = |size: &u64| capacity.fraction(*size, one_each.max(1)).get();
+    let pool_capacity = match scope {
+        Scope::Global => vec![capacity.get()],
+        Scope::PerLayer => vram.shape.sizes.iter().map(share).collect(),
+    };
     Some(CachePlan {
-        shape: CacheShape {
-            scope: Scope::Global,
-            pool_capacity: vec![capacity.get()],
-            pinned,
-            ..vram.shape.clone()
-        },
+        shape: CacheShape { scope, pool_capacity, pinned, ..vram.shape.clone() },
         policy,
+        admission: Admission::Always,
+        costs: Vec::new(),
         seed: vram.seed,
         grouping: Grouping::Layer,
         start_filled: vram.start_filled,

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::cache::{Future, Grouping, Registry};
+use super::WorkloadPlan;
+use super::foretold::Foretold;
+use super::workload::Workload;
+use crate::cache::{Future, Grouping, Registry, Scope};
 use crate::error::Result;
 use crate::model::ModelSpec;
 use crate::model::gguf::{self, GgufModel};
@@ -56,6 +59,7 @@ pub struct Inputs {
     passes: Shelf<PassKey, Vec<Pass>>,
     batches: Shelf<PassKey, (Arc<Trace>, Arc<Vec<Pass>>)>,
     futures: Shelf<(PassKey, bool), Future>,
+    foretold: Shelf<(PassKey, bool, bool), Foretold>,
     profiles: Shelf<PathBuf, Vec<u64>>,
     models: Shelf<PathBuf, ModelSpec>,
     ggufs: Shelf<PathBuf, GgufModel>,
@@ -170,6 +174,17 @@ impl Inputs {
     ) -> Result<Arc<Future>> {
         let key = (Self::pass_key(path, options, batch), grouping == Grouping::Access);
         self.futures.get(key, || Future::of(trace, passes, grouping))
+    }
+
+    /// What one pass tells of an LRU of any capacity over those passes.
+    pub(super) fn foretold(&self, workload: &Workload, scope: Scope, clear_between: bool) -> Arc<Foretold> {
+        let batch = u32::try_from(workload.batch).unwrap_or(u32::MAX);
+        let key = Self::pass_key(&workload.path, &workload.options, batch);
+        let key = (key, scope == Scope::PerLayer, clear_between);
+        let WorkloadPlan { trace, passes, .. } = &workload.plan;
+        let made = self.foretold.get(key, || Ok(Foretold::of(trace, passes, scope, clear_between)));
+        // Making it cannot fail; were it to, a pass of one's own gives the same.
+        made.unwrap_or_else(|_| Arc::new(Foretold::of(trace, passes, scope, clear_between)))
     }
 
     /// What decides the results beside the scenario: the content of every trace and model that was loaded.

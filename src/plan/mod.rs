@@ -9,6 +9,7 @@ mod conflicts;
 mod cpu;
 mod describe;
 mod dram;
+mod foretold;
 mod inputs;
 mod kernel;
 mod limits;
@@ -26,6 +27,7 @@ mod spill;
 mod types;
 mod workload;
 
+pub use foretold::Foretold;
 pub use inputs::Inputs;
 pub use model::ExpertSizes;
 pub use types::{
@@ -36,8 +38,9 @@ pub use types::{
 use crate::error::{Error, Result};
 use crate::memory::Tier;
 use crate::metrics::ConfigLabels;
-use crate::scenario::{ExpertHome, PointScenario};
+use crate::scenario::{ExpertHome, PointScenario, Tiers};
 use crate::serving::{CpuRates, MoeKernel, PassCosts};
+use crate::units::{Bytes, SimDuration};
 use resolve::Resolver;
 
 /// Plans one point.
@@ -91,7 +94,12 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     if let Some(error) = error {
         return Err(error);
     }
-    let cache = cache.ok_or_else(|| Error::new("the cache could not be planned"))?;
+    let mut cache = cache.ok_or_else(|| Error::new("the cache could not be planned"))?;
+    let exclusive = dram.is_some() && point.scenario.placement.tiers == Some(Tiers::Exclusive);
+    cache.plan.costs = fetch_costs(&machine, booked.home, &cache.plan.shape.sizes);
+    let asks_residency = prefetch.is_some() || exclusive;
+    let mut workload = workload;
+    workload.plan.foretold = foretold::foretold(inputs, &workload, &cache.plan, &placement, asks_residency);
     let top_k = workload.plan.trace.header().top_k;
     let (rates_now, overheads) = (rates.unwrap_or(machine.rates), machine.overheads);
     let costs = PassCosts::new(&model.spec, model.sizes(), model.kv, rates_now, overheads, kernel, top_k);
@@ -102,13 +110,14 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
         labels: labels(&model, &machine, &booked, &cache, &workload, prefetch.as_ref()),
         settings,
         problems: booked.problems,
-        machine: assemble(&machine, &placement, booked.home, cpu_rates),
+        machine: assemble(&machine, &placement, booked.home, (cpu_rates, exclusive)),
         placement: PlacementPlan {
             activation_bytes: links::activation_bytes(model.spec.hidden),
             homes: placement.homes,
             miss: placement.miss,
             offload_tokens: offload,
             dram,
+            exclusive,
         },
         prefetch,
         ledger: booked.ledger,
@@ -123,10 +132,10 @@ fn assemble(
     machine: &machine::MachinePlan,
     placement: &placement::Placement,
     home: ExpertHome,
-    cpu: Option<CpuRates>,
+    (cpu, copies_back): (Option<CpuRates>, bool),
 ) -> Machine {
     let copies = machine.copies.filter(|_| home != ExpertHome::Vram || cpu.is_some());
-    let back = copies.filter(|_| cpu.is_some());
+    let back = copies.filter(|_| cpu.is_some() || copies_back);
     let nvme = (home == ExpertHome::Nvme).then_some(machine.nvme);
     let reached = cpu.map(|cpu| cpu.achieved());
     Machine {
@@ -139,6 +148,19 @@ fn assemble(
         overlap: if placement.single_buffer { Overlap::None } else { machine.overlap },
         single_buffer: placement.single_buffer,
     }
+}
+
+/// Nanoseconds that fetching one expert of each layer takes with nothing else on the way: where experts live on NVMe the
+/// read, else the copy.
+fn fetch_costs(machine: &machine::MachinePlan, home: ExpertHome, sizes: &[u64]) -> Vec<u64> {
+    let time = |size: &u64| {
+        let size = Bytes::new(*size);
+        let copy = machine.copies.map_or(SimDuration::ZERO, |link| link.curve.time(size));
+        let read =
+            if home == ExpertHome::Nvme { machine.nvme.curve.time(size, 1) } else { SimDuration::ZERO };
+        copy.max(read).as_ns()
+    };
+    sizes.iter().map(time).collect()
 }
 
 fn labels(

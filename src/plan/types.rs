@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::cache::{CacheShape, ExpertCache, Future, Grouping, Policy, PolicyInput, PolicyRow};
+use super::foretold::Foretold;
+use crate::cache::{
+    Admission, CacheShape, ExpertCache, Future, Grouping, Policy, PolicyInput, PolicyRow, Scope,
+};
 use crate::memory::Ledger;
 use crate::metrics::ConfigLabels;
 use crate::model::{Dtype, LayerSpec};
@@ -85,7 +88,7 @@ pub enum Overlap {
 pub struct Machine {
     /// Host to device; absent where memory is unified or nothing is ever copied.
     pub h2d: Option<CopyPlan>,
-    /// Device to host; absent where nothing is ever computed on the CPU or memory is unified.
+    /// Device to host; absent where nothing is ever computed on the CPU or copied back, or memory is unified.
     pub d2h: Option<CopyPlan>,
     /// Reads from NVMe; absent where the host holds every expert.
     pub nvme: Option<DrivePlan>,
@@ -134,6 +137,8 @@ pub struct PlacementPlan {
     pub offload_tokens: Option<u64>,
     /// Host memory as a cache over NVMe; `None` where it holds everything or nothing.
     pub dram: Option<CachePlan>,
+    /// Of GPU memory and that cache only one holds an expert: what the GPU evicts is copied back.
+    pub exclusive: bool,
     /// Bytes of one token's hidden state, which go to the CPU and back where it computes.
     pub activation_bytes: Bytes,
 }
@@ -166,6 +171,10 @@ pub struct CachePlan {
     pub shape: CacheShape,
     /// What orders it.
     pub policy: PolicyRow,
+    /// Whether what misses comes to stay.
+    pub admission: Admission,
+    /// Nanoseconds that fetching one expert takes, by layer, for policies that weigh it.
+    pub costs: Vec<u64>,
     /// Seed of policies that draw.
     pub seed: u64,
     /// What one event is.
@@ -217,6 +226,8 @@ pub struct WorkloadPlan {
     pub passes: Arc<Vec<Pass>>,
     /// Next uses, where the policy reads the future.
     pub future: Option<Arc<Future>>,
+    /// What each lookup needs, where that spares the simulation its cache. Results do not depend on it.
+    pub foretold: Option<Arc<Foretold>>,
 }
 
 impl Plan {
@@ -229,7 +240,7 @@ impl Plan {
     /// The same as it stands before the pass of index `pass`, whose first event has number `event`, where the cache is
     /// brought back to its start between sequences. Nothing is left of what the policy saw before.
     pub fn rebuild_cache(&self, pass: usize, event: u64) -> ExpertCache<Box<dyn Policy>> {
-        let WorkloadPlan { trace, passes, future } = &self.workload;
+        let WorkloadPlan { trace, passes, future, .. } = &self.workload;
         let rest = &passes[pass..];
         let sequence = rest.first().map(|pass| pass.sequence);
         let own = rest.iter().take_while(|pass| Some(pass.sequence) == sequence).count();
@@ -240,6 +251,13 @@ impl Plan {
 }
 
 impl CachePlan {
+    fn costs_of(&self, pool: u32) -> Option<&[u64]> {
+        match self.shape.scope {
+            Scope::Global => (!self.costs.is_empty()).then_some(&self.costs),
+            Scope::PerLayer => self.costs.get(pool as usize..=pool as usize),
+        }
+    }
+
     /// The cache at its start; `first_events` is empty unless the policy reads the future.
     pub fn build(&self, first_events: &[u64]) -> ExpertCache<Box<dyn Policy>> {
         let shape = &self.shape;
@@ -249,9 +267,11 @@ impl CachePlan {
                 seed: self.seed,
                 profile: self.profile.get(range.clone()).unwrap_or_default(),
                 first_events: first_events.get(range).unwrap_or_default(),
+                costs: self.costs_of(input.pool).unwrap_or(input.costs),
                 ..input
             })
         });
+        cache = cache.with_admission(self.admission);
         if self.start_filled {
             cache.fill(first_events, &self.elsewhere);
         }

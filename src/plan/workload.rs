@@ -32,6 +32,7 @@ pub(super) struct Workload {
     pub(super) context: u64,
     /// Sequences that are decoded together.
     pub(super) batch: u64,
+    pub(super) options: PassOptions,
     /// Tokens of the longest pass.
     pub(super) pass_rows: u64,
     /// Tokens of the longest sequence, prompt included.
@@ -132,7 +133,8 @@ pub(super) fn resolve(
             .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned()),
         pass_rows: passes.iter().map(|pass: &Pass| pass.rows).max().unwrap_or(1),
         batch: u64::from(batch),
-        plan: WorkloadPlan { trace, passes, future },
+        options,
+        plan: WorkloadPlan { trace, passes, future, foretold: None },
         path,
         grouping,
         context,

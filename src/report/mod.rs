@@ -32,13 +32,14 @@ mod validation_page;
 
 pub use answer::answer_text;
 pub use csv_table::csv;
-pub use curve::{curve_files, curve_json, curve_text, policies_page, policies_page_pictures};
+pub use curve::{curve_files, curve_json, curve_text, policies_page};
 pub use effects::{effects_files, effects_page, effects_page_pictures, effects_text};
 pub use explanation::{explanation, explanation_json};
 pub use json::{json, parse_json};
 pub use labelled::labelled;
 pub use markdown::markdown;
 pub use meta::ReportMeta;
+pub use pictures::curve::curve_page_pictures;
 pub use point::point;
 pub use text_table::table;
 pub use timeline::timeline;

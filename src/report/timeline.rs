@@ -129,7 +129,9 @@ fn slice(slice: &Slice) -> String {
 /// Layer, expert, and whether it was there.
 fn details(activity: Activity) -> (Option<u32>, Option<u32>, Option<&'static str>) {
     match activity {
-        Activity::Stretch { layer } | Activity::Activations { layer } => (Some(layer), None, None),
+        Activity::Stretch { layer } | Activity::Activations { layer } | Activity::Evicted { layer } => {
+            (Some(layer), None, None)
+        }
         Activity::Experts { layer, resident, expert, .. } => {
             (Some(layer), expert, Some(if resident { "hit" } else { "miss" }))
         }
@@ -169,6 +171,7 @@ fn name(slice: &Slice) -> String {
             }
         }
         Activity::Activations { layer } => format!("L{layer} activations"),
+        Activity::Evicted { layer } => format!("L{layer} evicted"),
         Activity::Wait(Awaited::H2d) => "waiting for H2D".to_owned(),
         Activity::Wait(Awaited::Nvme) => "waiting for NVMe".to_owned(),
         Activity::Wait(Awaited::Cpu) => "waiting for CPU".to_owned(),

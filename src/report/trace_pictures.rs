@@ -2,7 +2,7 @@
 
 use super::NamedFile;
 use super::draw::{
-    Axis, Chart, Curve, Entry, GREY, HeatMap, Ink, Marker, Scale, Scene, Stroke, Swatch, files, hue,
+    Axis, Chart, Curve, Entry, GREY, HeatMap, Ink, Labels, Marker, Scale, Scene, Stroke, Swatch, files, hue,
 };
 use super::format::counted;
 use crate::error::{Error, Result};
@@ -74,6 +74,8 @@ pub fn heat_map(title: &str, counts: &[u64], layers: usize, experts: usize) -> R
         columns: experts,
         values: counts.chunks(experts.max(1)).flat_map(relative).collect(),
         scale: Scale::linear(0.0, HEAT_MAX),
+        diverging: false,
+        labels: Labels::default(),
     };
     files("heat_map", &map.scene())
 }
@@ -128,6 +130,8 @@ fn empty(title: &str, layers: usize, experts: usize) -> Scene {
         columns: 0,
         values: Vec::new(),
         scale: Scale::linear(0.0, 1.0),
+        diverging: false,
+        labels: Labels::default(),
     }
     .scene()
 }

@@ -69,6 +69,28 @@ choice! {
 }
 
 choice! {
+    /// Whether an expert that misses comes to stay in the cache.
+    AdmissionRule {
+        /// It does.
+        Always = "always",
+        /// On its second miss within as many misses as the cache has slots.
+        SecondHit = "second-hit",
+        /// Unless its event is larger than the cache, which would evict everything else.
+        BypassLargeEvents = "bypass-large-events",
+    }
+}
+
+choice! {
+    /// What a cache in host memory keeps of what GPU memory holds.
+    Tiers {
+        /// An expert that is copied to the GPU stays in host memory too, until it is evicted there.
+        Inclusive = "inclusive",
+        /// It leaves host memory, and what GPU memory evicts is copied back there.
+        Exclusive = "exclusive",
+    }
+}
+
+choice! {
     /// What the cache is shown as one step.
     ReplayMode {
         /// All experts of one pass at one layer: what engines do.

@@ -27,8 +27,8 @@ mod values;
 
 pub use axes::{Axis, AxisValue};
 pub use choice::{
-    Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit, Overlap,
-    ReplayMode, Router,
+    AdmissionRule, Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit,
+    Overlap, ReplayMode, Router, Tiers,
 };
 pub use document::{Document, Setting};
 pub use file::{POINTS_MAX, PointScenario, ScenarioFile};

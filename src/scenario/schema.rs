@@ -12,8 +12,8 @@ use crate::units::{Bandwidth, Bytes, SimDuration};
 
 use super::Percent;
 use super::choice::{
-    Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit, Overlap,
-    ReplayMode, Router,
+    AdmissionRule, Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit,
+    Overlap, ReplayMode, Router, Tiers,
 };
 use super::given::given;
 use super::keys::KeyDoc;
@@ -217,6 +217,8 @@ section! {
         dram_cache: CacheCapacity = "\"32 GiB\"",
         /// Policy of that room.
         dram_policy: String = "\"lru\"",
+        /// What that room keeps of what GPU memory holds: inclusive or exclusive.
+        tiers: Tiers = "\"inclusive\"",
         /// The operating system's page cache instead: LRU over what host memory is left, pageable, one read at a time.
         page_cache: bool = "true",
     }
@@ -233,6 +235,10 @@ section! {
         slots_per_layer: NonZeroU32 = "16",
         /// One pool for all layers or a share for each: global or per-layer.
         scope: CacheScope = "\"global\"",
+        /// Whether every layer's share has room for the experts of one token, even where that exceeds the capacity.
+        layer_floor: bool = "false",
+        /// Whether what misses comes to stay: always, second-hit or bypass-large-events.
+        admission: AdmissionRule = "\"always\"",
         /// What the cache sees as one step: layer or access.
         replay: ReplayMode = "\"layer\"",
         /// What the cache holds at first: empty or filled.

@@ -13,6 +13,8 @@ use crate::units::{Bytes, SimDuration};
 
 /// Tag of activations on their way to the CPU or back.
 pub(super) const ACTIVATIONS: u32 = u32::MAX;
+/// Tag of an expert on its way back to host memory.
+pub(super) const EVICTED: u32 = u32::MAX - 1;
 /// Bit of the tags of prefetches; the rest is the expert's number over all layers.
 pub(super) const PREFETCH: u32 = 1 << 31;
 
@@ -20,6 +22,12 @@ impl<I: ExpertNumber> Simulation<'_, I> {
     /// Sets everything in motion that the missing experts need, in order of appearance, whoever computes them.
     pub(super) fn start_missing(&mut self) {
         self.event.awaited = self.event.of_fate(Fate::Fetch).count();
+        if self.fabric.has(Device::D2h) {
+            self.copying_back += self.event.copied_back.len();
+            for size in self.event.copied_back.drain(..) {
+                self.fabric.transfer(&mut self.engine, Device::D2h, demand(EVICTED, size));
+            }
+        }
         if self.event.has(Fate::Cpu) {
             self.start_cpu();
         }
@@ -75,6 +83,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
     /// A transfer has left a device.
     pub(super) fn moved(&mut self, device: Device, tag: u32) {
         match (device, tag) {
+            (Device::D2h, EVICTED) => self.copying_back -= 1,
             (Device::D2h, _) => self.cpu_input_is_there(),
             (_, ACTIVATIONS) => {
                 self.wait = Wait::Cpu;

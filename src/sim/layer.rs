@@ -4,7 +4,7 @@ use crate::cache::replay::{Routing, tally};
 use crate::cache::{ExpertCache, Lookup, Policy};
 use crate::metrics::AccessCounts;
 use crate::trace::{ExpertNumber, Pass};
-use crate::units::SimTime;
+use crate::units::{Bytes, SimTime};
 
 /// What becomes of an expert that is not resident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl AssumedHits {
         Self { rate_ppm, owed: 0 }
     }
 
-    fn next(&mut self) -> bool {
+    pub(super) fn next(&mut self) -> bool {
         const WHOLE: u64 = 1_000_000;
         self.owed += self.rate_ppm;
         let hit = self.owed >= WHOLE;
@@ -72,6 +72,8 @@ pub(super) struct LayerEvent {
     pub(super) missing: Vec<Missing>,
     /// All experts of the event in order of first appearance.
     pub(super) asked: Vec<u32>,
+    /// Sizes of the experts that GPU memory has evicted and host memory takes back.
+    pub(super) copied_back: Vec<Bytes>,
     /// Missing experts that have yet to arrive.
     pub(super) awaited: usize,
     /// Launches that have not computed yet.
@@ -103,6 +105,7 @@ impl LayerEvent {
         self.resident.clear();
         self.missing.clear();
         self.asked.clear();
+        self.copied_back.clear();
         self.awaited = 0;
         self.computing = 0;
     }
@@ -124,7 +127,7 @@ impl LayerEvent {
         self.number = number;
     }
 
-    /// The same where no cache is asked: every lookup misses, or hits as `assumed` says.
+    /// The same where no cache is asked: each lookup hits or misses as `hits` says.
     pub(super) fn ask_without_cache<I: ExpertNumber>(
         &mut self,
         routing: &Routing<'_, I>,
@@ -132,7 +135,7 @@ impl LayerEvent {
         layer: u32,
         size: u64,
         counts: &mut AccessCounts,
-        mut assumed: Option<&mut AssumedHits>,
+        mut hits: impl FnMut() -> bool,
     ) {
         self.begin();
         self.stamps += 1;
@@ -143,7 +146,7 @@ impl LayerEvent {
             let again = self.stamp[index] == self.stamps;
             if !again {
                 self.stamp[index] = self.stamps;
-                self.missed[index] = !assumed.as_mut().is_some_and(|hits| hits.next());
+                self.missed[index] = !hits();
             }
             let found = match (self.missed[index], again) {
                 (false, false) => Lookup::Hit,

@@ -12,12 +12,17 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         let (pass, layer, home) = (self.current_pass(), self.layer, self.home());
         let size = self.plan.costs.experts().bytes(layer).get();
         let counts = self.books.counts(pass.phase);
-        let cached = home == LayerHome::Gpu && self.assumed.is_none();
+        let cached = home == LayerHome::Gpu && self.assumed.is_none() && self.foretold.is_none();
         if cached {
             self.event.ask(&mut self.cache, &self.routing, pass, layer, counts);
+        } else if let Some(foretold) = &mut self.foretold {
+            foretold.begin_event(layer);
+            self.event.ask_without_cache(&self.routing, pass, layer, size, counts, || foretold.hits());
+            foretold.end_event();
         } else {
-            let assumed = self.assumed.as_mut().filter(|_| home == LayerHome::Gpu);
-            self.event.ask_without_cache(&self.routing, pass, layer, size, counts, assumed);
+            let mut assumed = self.assumed.as_mut().filter(|_| home == LayerHome::Gpu);
+            let hits = || assumed.as_mut().is_some_and(|assumed| assumed.next());
+            self.event.ask_without_cache(&self.routing, pass, layer, size, counts, hits);
         }
         if !self.event.missing.is_empty() {
             self.claim_prefetched();
@@ -34,6 +39,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         if cached {
             self.forgo_what_does_not_stay();
             self.routing.close_event(&mut self.cache, layer, &mut self.event.number);
+            self.take_back();
         }
     }
 
@@ -126,16 +132,37 @@ impl<I: ExpertNumber> Simulation<'_, I> {
             }
             return;
         };
+        let exclusive = self.plan.placement.exclusive;
         dram.begin_event();
         for missing in self.event.missing.iter_mut().filter(|missing| wanted(missing.fate)) {
-            let access = Access { event: self.event.number, next_event: NEVER, weight: 0 };
-            let found = dram.select(layer, missing.expert, &access);
-            missing.on_nvme = found == Lookup::Miss;
+            let moves = exclusive && matches!(missing.fate, Fate::Fetch | Fate::Prefetched);
+            missing.on_nvme = if moves {
+                !dram.take(layer, missing.expert)
+            } else {
+                let access = Access { event: self.event.number, next_event: NEVER, weight: 0 };
+                dram.select(layer, missing.expert, &access) == Lookup::Miss
+            };
             counts.dram_lookups += 1;
             // One access at a time, an expert can miss twice in an event; the second time it lies there.
-            counts.dram_hits += u64::from(found != Lookup::Miss);
+            counts.dram_hits += u64::from(!missing.on_nvme);
         }
         dram.end_event(layer);
+    }
+
+    /// What GPU memory has evicted is copied back to host memory and takes a place there, where an expert has only one.
+    fn take_back(&mut self) {
+        let Some(dram) = self.dram.as_mut().filter(|_| self.plan.placement.exclusive) else { return };
+        let experts = self.cache.shape().experts;
+        self.event.copied_back.clear();
+        for object in self.cache.evicted() {
+            let (layer, expert) = (object / experts, object % experts);
+            dram.begin_event();
+            let access = Access { event: self.event.number, next_event: NEVER, weight: 0 };
+            if dram.select(layer, expert, &access) == Lookup::Miss {
+                self.event.copied_back.push(self.plan.costs.experts().bytes(layer));
+            }
+            dram.end_event(layer);
+        }
     }
 
     fn book_fates(&mut self) {

@@ -22,6 +22,7 @@ mod event;
 mod fabric;
 mod faster;
 mod fetch;
+mod foretold;
 mod layer;
 mod miss;
 mod prefetching;

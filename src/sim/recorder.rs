@@ -7,7 +7,7 @@
 use super::books::Wait;
 use super::cpu::CpuWork;
 use super::event::Device;
-use super::fetch::{ACTIVATIONS, PREFETCH};
+use super::fetch::{ACTIVATIONS, EVICTED, PREFETCH};
 use super::layer::Fate;
 use super::run::Simulation;
 use crate::metrics::timeline::{Activity, Awaited, Cause, Lane, Level, Sample, Slice, Timeline, Window};
@@ -279,6 +279,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         let recorder = self.recorder.as_ref();
         match piece.tag {
             ACTIVATIONS => Activity::Activations { layer },
+            EVICTED => Activity::Evicted { layer },
             tag if tag & PREFETCH != 0 => {
                 let object = tag & !PREFETCH;
                 let number = object / experts;

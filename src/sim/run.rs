@@ -4,6 +4,7 @@ use super::books::{Books, Wait};
 use super::cpu::{CpuJob, CpuWork};
 use super::event::{Device, Happening};
 use super::fabric::{Fabric, Finished};
+use super::foretold::ForetoldHits;
 use super::layer::{AssumedHits, Fate, LayerEvent};
 use super::prefetching::Prefetching;
 use super::recorder::{Launch, Recorder};
@@ -58,6 +59,10 @@ pub(super) struct Simulation<'a, I> {
     /// Host memory as a cache over NVMe.
     pub(super) dram: Option<ExpertCache<Box<dyn Policy>>>,
     pub(super) assumed: Option<AssumedHits>,
+    /// Residency by one pass for all capacities, in place of the cache.
+    pub(super) foretold: Option<ForetoldHits<'a>>,
+    /// Experts on their way back to host memory.
+    pub(super) copying_back: usize,
     pub(super) prefetching: Option<Prefetching>,
     /// Of the caches before this one, where each sequence has its own.
     overshoot_max: u64,
@@ -90,9 +95,15 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             engine: Engine::default(),
             gpu: SerialDevice::default(),
             fabric: Fabric::new(&plan.machine),
-            cache: plan.build_cache(),
+            cache: if plan.placement.exclusive {
+                plan.build_cache().telling_evictions()
+            } else {
+                plan.build_cache()
+            },
             dram: plan.placement.dram.as_ref().map(|dram| dram.build(&[])),
             assumed: plan.cache.hit_rate_ppm.map(AssumedHits::new),
+            foretold: workload.foretold.as_deref().map(|needs| ForetoldHits::new(needs, &plan.cache.shape)),
+            copying_back: 0,
             prefetching: plan.prefetch.as_ref().map(|prefetch| Prefetching::new(prefetch, plan)),
             overshoot_max: 0,
             books: Books::default(),
@@ -148,7 +159,8 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         let span = self.engine.now().since(SimTime::ZERO);
         let mut links = vec![self.gpu.usage("gpu", span)];
         links.extend(self.fabric.usage(span));
-        let overshoot = self.overshoot_max.max(self.cache.overshoot_max());
+        let foretold = self.foretold.as_ref().map_or(0, ForetoldHits::overshoot_max);
+        let overshoot = self.overshoot_max.max(self.cache.overshoot_max()).max(foretold);
         let prefetch = self.prefetching.map(Prefetching::into_counts).unwrap_or_default();
         let summary = self.books.summarise(links, span, overshoot, self.engine.dispatched(), prefetch);
         Ok((summary, self.recorder))
@@ -198,8 +210,16 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
     fn begin_sequence(&mut self, is_another: bool) {
         if is_another && self.plan.cache.clear_between {
             self.overshoot_max = self.overshoot_max.max(self.cache.overshoot_max());
-            self.cache = self.plan.rebuild_cache(self.pass, self.event.number);
+            let cache = self.plan.rebuild_cache(self.pass, self.event.number);
+            self.cache = if self.plan.placement.exclusive { cache.telling_evictions() } else { cache };
+            if let Some(foretold) = &mut self.foretold {
+                foretold.clear();
+            }
             self.dram = self.plan.placement.dram.as_ref().map(|dram| dram.build(&[]));
+        }
+        if is_another {
+            self.cache.begin_sequence();
+            self.dram.iter_mut().for_each(ExpertCache::begin_sequence);
         }
         if let Some(prefetching) = &mut self.prefetching {
             prefetching.begin_sequence(&mut self.fabric);
@@ -296,6 +316,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             && self.event.awaited == 0
             && self.event.computing == 0
             && !self.cpu_busy
+            && (self.copying_back == 0 || self.plan.machine.overlap == Overlap::AcrossLayers)
             && (self.plan.machine.overlap != Overlap::WithinLayer || self.fabric.is_quiet());
         if done {
             self.resident_done = false;

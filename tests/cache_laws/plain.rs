@@ -145,10 +145,14 @@ impl<'a> Plain<'a> {
         found
     }
 
+    /// Every pool comes down to its capacity, sparing the event's own experts and no others.
     fn evict(&mut self, number: usize) {
+        (0..self.setup.shape.pool_capacity.len()).for_each(|pool| self.evict_from(pool, number));
+    }
+
+    fn evict_from(&mut self, pool: usize, number: usize) {
         let event = &self.events[number];
         let base = event.layer * self.setup.shape.experts;
-        let pool = self.pool(base);
         while self.used(pool) > self.setup.shape.pool_capacity[pool] {
             let spared = |object: u32| {
                 self.pool(object) != pool

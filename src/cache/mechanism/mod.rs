@@ -6,9 +6,10 @@
 //! by rank. The first appearance of an expert looks it up: resident is a hit, else a miss that inserts it. Every
 //! appearance, first or later, touches it. Only after the whole event is anything evicted, down to the capacity, and
 //! never one of the event's own experts. An event larger than the capacity evicts everything else and stays whole until
-//! the next event's eviction; the excess is transient memory and is reported as overshoot.
+//! the next event's eviction, whichever layer that belongs to; the excess is transient memory and is reported as
+//! overshoot.
 //!
-//! A textbook replay (one access at a time) is the same mechanism with one event per selection.
+//! A textbook replay (one access at a time) is the same mechanism with one event per selection: [`ExpertCache::access`].
 //!
 //! The mechanism leaves out time: what a miss costs is the simulator's business.
 
@@ -81,10 +82,19 @@ pub struct ExpertCache<P> {
     state: Vec<u32>,
     epoch: u32,
     pool_objects: u32,
+    /// The pool that the last event left with more than it has room for; [`NONE`] where it did not.
+    overfull: usize,
     overshoot_max: u64,
     evictions: u64,
+    /// Whether there is a gate or someone wants to know what is evicted; asked once on the way of an access.
+    is_watched: bool,
+    /// What the last event evicted, as `layer * experts + expert`, where someone wants to know.
+    evicted: Option<Vec<u32>>,
     gate: Option<Box<Gate>>,
 }
+
+/// No pool.
+const NONE: usize = usize::MAX;
 
 impl<P: Policy> ExpertCache<P> {
     /// An empty cache, pins aside. `policy` builds the policy of one pool from what the mechanism knows of it; the caller
@@ -109,7 +119,19 @@ impl<P: Policy> ExpertCache<P> {
             Pool { capacity, used: pinned, pinned, slots, policy: policy(input) }
         };
         let pools = (0..shape.pools()).map(pool).collect();
-        Self { shape, pools, state, epoch: 1, pool_objects, overshoot_max: 0, evictions: 0, gate: None }
+        Self {
+            shape,
+            pools,
+            state,
+            epoch: 1,
+            pool_objects,
+            overfull: NONE,
+            overshoot_max: 0,
+            evictions: 0,
+            is_watched: false,
+            evicted: None,
+            gate: None,
+        }
     }
 
     /// The same cache with a gate before it.
@@ -118,6 +140,7 @@ impl<P: Policy> ExpertCache<P> {
         let gate =
             || Box::new(Gate::new(admission, self.shape.pools(), self.shape.layers * self.shape.experts));
         self.gate = (admission != Admission::Always).then(gate);
+        self.is_watched |= self.gate.is_some();
         self
     }
 
@@ -145,9 +168,28 @@ impl<P: Policy> ExpertCache<P> {
             self.epoch = 0;
         }
         self.epoch += 1;
-        if let Some(gate) = &mut self.gate {
-            gate.begin_event();
+        if self.is_watched {
+            self.gate.iter_mut().for_each(|gate| gate.begin_event());
+            self.evicted.iter_mut().for_each(Vec::clear);
         }
+    }
+
+    /// An event of one selection. Says whether it missed.
+    ///
+    /// The same as beginning an event, selecting and ending it, but a hit in a cache that nobody watches has nothing to
+    /// begin and nothing to end.
+    #[inline]
+    pub fn access(&mut self, layer: u32, expert: u32, access: &Access) -> bool {
+        let object = (layer * self.shape.experts + expert) as usize;
+        if self.state[object] & (RESIDENT | PINNED) == RESIDENT && !self.is_watched && self.overfull == NONE {
+            let local = self.local(layer, expert);
+            self.pools[Self::pool_of(self.shape.scope, layer)].policy.on_hit(local, access);
+            return false;
+        }
+        self.begin_event();
+        let found = self.select(layer, expert, access);
+        self.end_event(layer);
+        found == Lookup::Miss
     }
 
     /// Tells the policies that what follows belongs to another sequence than what came before.
@@ -162,7 +204,7 @@ impl<P: Policy> ExpertCache<P> {
         let state = self.state[object];
         let local = self.local(layer, expert);
         if state & RESIDENT == 0 {
-            if self.gate.is_some() && !self.admit(layer, local, object) {
+            if self.is_watched && !self.admit(layer, local, object) {
                 return Lookup::Miss;
             }
             let pool = &mut self.pools[Self::pool_of(self.shape.scope, layer)];
@@ -179,7 +221,8 @@ impl<P: Policy> ExpertCache<P> {
             return if state & MISSED == 0 { Lookup::HitAgain } else { Lookup::MissAgain };
         }
         self.state[object] = state & !(EPOCH | MISSED) | self.epoch;
-        if state & PINNED == 0
+        if self.is_watched
+            && state & PINNED == 0
             && let Some(gate) = &mut self.gate
         {
             gate.event_bytes += self.shape.sizes[layer as usize];
@@ -214,11 +257,19 @@ impl<P: Policy> ExpertCache<P> {
         if used > capacity {
             self.overshoot_max = self.overshoot_max.max(used - capacity);
         }
-        if self.gate.is_some() {
+        if self.is_watched {
             self.show_out(layer);
+        }
+        let before = std::mem::replace(&mut self.overfull, NONE);
+        if before != NONE && before != pool {
+            // What the event before left over its pool's capacity was spared until now.
+            self.evict(before);
         }
         if self.pools[pool].used > capacity {
             self.evict(pool);
+            if self.pools[pool].used > capacity {
+                self.overfull = pool;
+            }
         }
     }
 
@@ -260,6 +311,9 @@ impl<P: Policy> ExpertCache<P> {
             let layer = (first + victim as usize) / self.shape.experts as usize;
             pool.used -= self.shape.sizes[layer];
             self.evictions += 1;
+            if let Some(evicted) = &mut self.evicted {
+                evicted.extend(u32::try_from(first + victim as usize));
+            }
         }
     }
 
@@ -280,6 +334,35 @@ impl<P: Policy> ExpertCache<P> {
         if !guest {
             pool.policy.on_remove(local);
         }
+    }
+
+    /// The same cache, writing down what each event evicts.
+    #[must_use]
+    pub fn telling_evictions(mut self) -> Self {
+        self.evicted = Some(Vec::new());
+        self.is_watched = true;
+        self
+    }
+
+    /// What the last event evicted, as `layer * experts + expert`, in order; empty unless the cache was told to say so.
+    pub fn evicted(&self) -> &[u32] {
+        self.evicted.as_deref().unwrap_or_default()
+    }
+
+    /// Takes an expert out, as for another tier that holds it from now on. Says whether it was resident; one that is
+    /// pinned is, and stays.
+    pub fn take(&mut self, layer: u32, expert: u32) -> bool {
+        let object = (layer * self.shape.experts + expert) as usize;
+        let state = self.state[object];
+        if state & RESIDENT == 0 || state & PINNED != 0 {
+            return state & RESIDENT != 0;
+        }
+        self.state[object] &= !RESIDENT;
+        let local = self.local(layer, expert);
+        let pool = &mut self.pools[Self::pool_of(self.shape.scope, layer)];
+        pool.used -= self.shape.sizes[layer as usize];
+        pool.policy.on_remove(local);
+        true
     }
 
     /// Gives the only pool of a global cache another capacity; what exceeds it leaves at the end of the next event.

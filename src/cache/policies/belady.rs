@@ -33,20 +33,24 @@ impl Belady {
 }
 
 impl Policy for Belady {
+    #[inline]
     fn on_hit(&mut self, object: u32, access: &Access) {
         self.order.set(object, (Reverse(access.next_event), self.inserted[object as usize]));
     }
 
+    #[inline]
     fn on_insert(&mut self, object: u32, access: &Access) {
         self.insertions += 1;
         self.inserted[object as usize] = self.insertions;
         self.order.set(object, (Reverse(access.next_event), self.insertions));
     }
 
+    #[inline]
     fn on_remove(&mut self, object: u32) {
         self.order.remove(object);
     }
 
+    #[inline]
     fn victim(&mut self, candidates: &Candidates<'_>) -> Option<u32> {
         self.order.first_allowed(candidates)
     }

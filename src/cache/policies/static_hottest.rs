@@ -5,7 +5,7 @@
 //! answer is only as good as the profile: judged on the trace it was profiled on, it flatters itself, and reports mark it
 //! as an oracle then.
 
-use crate::cache::{Access, Candidates, IndexedHeap, Policy};
+use crate::cache::{Access, Candidates, Policy, RankSet};
 
 /// Keeps the objects that a profile ranks highest.
 #[derive(Clone, Debug)]
@@ -14,7 +14,8 @@ pub struct Static {
     hottest_first: Vec<u32>,
     /// Place of each object in that order.
     place: Vec<u32>,
-    order: IndexedHeap<std::cmp::Reverse<u32>>,
+    /// Places of the tracked objects.
+    tracked: RankSet,
 }
 
 impl Static {
@@ -38,23 +39,28 @@ impl Static {
         for (position, object) in (0..).zip(&hottest_first) {
             place[*object as usize] = position;
         }
-        Self { hottest_first, place, order: IndexedHeap::new(objects) }
+        Self { hottest_first, place, tracked: RankSet::new(objects) }
     }
 }
 
 impl Policy for Static {
+    #[inline]
     fn on_hit(&mut self, _object: u32, _access: &Access) {}
 
+    #[inline]
     fn on_insert(&mut self, object: u32, _access: &Access) {
-        self.order.set(object, std::cmp::Reverse(self.place[object as usize]));
+        self.tracked.insert(self.place[object as usize]);
     }
 
+    #[inline]
     fn on_remove(&mut self, object: u32) {
-        self.order.remove(object);
+        self.tracked.remove(self.place[object as usize]);
     }
 
+    #[inline]
     fn victim(&mut self, candidates: &Candidates<'_>) -> Option<u32> {
-        self.order.first_allowed(candidates)
+        let mut coldest_first = self.tracked.descending().map(|place| self.hottest_first[place as usize]);
+        coldest_first.find(|object| candidates.allows(*object))
     }
 
     fn preload(&self) -> Vec<u32> {

@@ -42,11 +42,20 @@ impl<'a, I: ExpertNumber> Routing<'a, I> {
     pub fn selections(&self, pass: &Pass, layer: u32, mut seen: impl FnMut(usize, u32)) {
         let first = usize::try_from(pass.first_row).unwrap_or(usize::MAX) * self.slots_per_token;
         let rows = usize::try_from(pass.rows).unwrap_or(usize::MAX);
+        let mut tell = |start: usize, end: usize| {
+            for (slot, id) in (start..end).zip(&self.ids[start..end]) {
+                if *id != I::NOBODY {
+                    seen(slot, (*id).into());
+                }
+            }
+        };
+        if self.top_k == self.slots_per_token {
+            // Rows of one layer lie side by side.
+            return tell(first, first + rows * self.top_k);
+        }
         for row in 0..rows {
             let start = first + row * self.slots_per_token + layer as usize * self.top_k;
-            for slot in (start..start + self.top_k).filter(|slot| self.ids[*slot] != I::NOBODY) {
-                seen(slot, self.ids[slot].into());
-            }
+            tell(start, start + self.top_k);
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::Routing;
 use crate::cache::{
-    Access, Admission, CacheShape, ExpertCache, Future, Grouping, Lookup, NEVER, Policy, PolicyInput,
+    Access, Admission, CacheShape, ExpertCache, Future, Grouping, Lookup, Policy, PolicyInput,
 };
 use crate::metrics::PhaseCounts;
 use crate::trace::{ExpertNumber, Ids, Pass, Phase, Trace};
@@ -86,11 +86,9 @@ impl MissCounts {
 impl ReplayTask<'_> {
     /// Replays with the policy that `build` makes for each pool.
     pub fn run<P: Policy>(&self, build: impl Fn(&PolicyInput<'_>) -> P) -> MissCounts {
-        match (self.trace.ids(), self.future) {
-            (Ids::U8(ids), None) => self.walk::<P, _, false>(ids, build),
-            (Ids::U8(ids), Some(_)) => self.walk::<P, _, true>(ids, build),
-            (Ids::U16(ids), None) => self.walk::<P, _, false>(ids, build),
-            (Ids::U16(ids), Some(_)) => self.walk::<P, _, true>(ids, build),
+        match self.trace.ids() {
+            Ids::U8(ids) => self.walk(ids, build),
+            Ids::U16(ids) => self.walk(ids, build),
         }
     }
 
@@ -110,7 +108,7 @@ impl ReplayTask<'_> {
         .with_admission(self.admission)
     }
 
-    fn walk<P: Policy, I: ExpertNumber, const FUTURE: bool>(
+    fn walk<P: Policy, I: ExpertNumber>(
         &self,
         ids: &[I],
         build: impl Fn(&PolicyInput<'_>) -> P,
@@ -132,13 +130,11 @@ impl ReplayTask<'_> {
             for layer in 0..layers {
                 let misses = match self.grouping {
                     Grouping::Layer => {
-                        let misses = event::<P, I, FUTURE>(&mut cache, &routing, pass, layer, number);
+                        let misses = event(&mut cache, &routing, pass, layer, number);
                         number += 1;
                         misses
                     }
-                    Grouping::Access => {
-                        accesses::<P, I, FUTURE>(&mut cache, &routing, pass, layer, &mut number)
-                    }
+                    Grouping::Access => accesses(&mut cache, &routing, pass, layer, &mut number),
                 };
                 counts.book(pass, layer, misses);
             }
@@ -150,19 +146,13 @@ impl ReplayTask<'_> {
 
 /// What the policy is told of one selection.
 #[inline]
-fn access<I: ExpertNumber, const FUTURE: bool>(
-    routing: &Routing<'_, I>,
-    slot: usize,
-    layer: u32,
-    event: u64,
-) -> Access {
-    let next_event = if FUTURE { routing.next_event(slot, layer) } else { NEVER };
-    Access { event, next_event, weight: routing.weight(slot) }
+fn access<I: ExpertNumber>(routing: &Routing<'_, I>, slot: usize, layer: u32, event: u64) -> Access {
+    Access { event, next_event: routing.next_event(slot, layer), weight: routing.weight(slot) }
 }
 
 /// All selections of a pass in a layer are one event.
 #[inline]
-fn event<P: Policy, I: ExpertNumber, const FUTURE: bool>(
+fn event<P: Policy, I: ExpertNumber>(
     cache: &mut ExpertCache<P>,
     routing: &Routing<'_, I>,
     pass: &Pass,
@@ -172,7 +162,7 @@ fn event<P: Policy, I: ExpertNumber, const FUTURE: bool>(
     let mut misses = 0;
     cache.begin_event();
     routing.selections(pass, layer, |slot, expert| {
-        let found = cache.select(layer, expert, &access::<I, FUTURE>(routing, slot, layer, number));
+        let found = cache.select(layer, expert, &access(routing, slot, layer, number));
         misses += u64::from(found == Lookup::Miss);
     });
     cache.end_event(layer);
@@ -181,7 +171,7 @@ fn event<P: Policy, I: ExpertNumber, const FUTURE: bool>(
 
 /// Every selection is an event of its own.
 #[inline]
-fn accesses<P: Policy, I: ExpertNumber, const FUTURE: bool>(
+fn accesses<P: Policy, I: ExpertNumber>(
     cache: &mut ExpertCache<P>,
     routing: &Routing<'_, I>,
     pass: &Pass,
@@ -190,10 +180,8 @@ fn accesses<P: Policy, I: ExpertNumber, const FUTURE: bool>(
 ) -> u64 {
     let mut misses = 0;
     routing.selections(pass, layer, |slot, expert| {
-        cache.begin_event();
-        let found = cache.select(layer, expert, &access::<I, FUTURE>(routing, slot, layer, *number));
-        misses += u64::from(found == Lookup::Miss);
-        cache.end_event(layer);
+        let missed = cache.access(layer, expert, &access(routing, slot, layer, *number));
+        misses += u64::from(missed);
         *number += 1;
     });
     misses

@@ -85,7 +85,8 @@ impl Stacks for FutureStacks<'_> {
             }
         }
         let mut stack = std::mem::take(&mut self.stacks[pool]);
-        let overshoot = std::mem::replace(&mut self.last_size[pool], self.members.len());
+        let last_size = std::mem::replace(&mut self.last_size[pool], self.members.len());
+        let overshoot = if before > 0 { last_size } else { 0 };
         let members = self.members.len();
         for at in 0..stack.len() {
             if sought == 0 && self.carried.is_empty() && at >= members {
@@ -136,18 +137,15 @@ impl FutureStacks<'_> {
 
     /// The event's experts take the top of the stack, and whoever is still carried its end.
     fn settle(&mut self, stack: &mut Vec<u64>, first: u32) {
-        let members = self.members.len();
-        let mut at = 0;
-        for member in &self.members {
+        // In their order, since a capacity smaller than the event holds all of them until the next event takes the best.
+        self.members.sort_unstable();
+        for (at, member) in self.members.iter().enumerate() {
             self.in_event[first as usize + object_of(*member)] = false;
-            if at < stack.len() {
-                stack[at] = *member;
-            } else {
-                stack.push(*member);
+            match stack.get_mut(at) {
+                Some(place) => *place = *member,
+                None => stack.push(*member),
             }
-            at += 1;
         }
-        debug_assert!(stack.len() >= members);
         while let Some(best) = self.carried.pop() {
             stack.push(best);
         }

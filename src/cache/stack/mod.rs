@@ -5,30 +5,31 @@
 //! trace gives the misses at every capacity. LRU and Belady's rule are, and events that evict only at their end and
 //! never their own experts do not change that.
 //!
-//! **LRU, any sizes.** Let the stack hold every expert of the pool by last appearance, latest first. Claim: after an
-//! event E, a cache of capacity C holds a prefix of the stack, namely the longest whose bytes do not exceed C, or E alone
-//! where E does. *Proof*, by induction over events. E's experts move to the front of the stack. What was held before was
-//! a prefix S, so S with E is a prefix now. Evictions take the last element of it, one by one, and stop at the first
-//! that fits, or at E, which is spared. So if anything is evicted, what stays is the longest prefix that fits, or E. If
-//! nothing is, S with E fits; S was not E' (the event before) alone beyond C, since it would not fit now; so S was the longest prefix
-//! that fitted, and the first expert y behind it did not fit beside S. Either y is not in E, and does not fit beside S with E either;
-//! or y is in E, and then S with E would not fit. Hence the claim. An expert x is therefore held exactly
-//! if it stood in the event before, or if the bytes of everything up to and with x in the stack do not exceed C: that sum is what
-//! x *needs*, and for an expert of the event before it is zero.
+//! **LRU, any sizes.** Let the stack hold every expert of the pool by its last appearance, latest first. Claim: after an
+//! event E, a cache of capacity C holds a prefix of the stack: the longest whose bytes do not exceed C, or E alone where E
+//! alone exceeds it. *Proof*, by induction over events. E's experts move to the front of the stack. What was held before
+//! was a prefix S, so S with E is a prefix now. Evictions take the last expert of that prefix, one by one, until it fits,
+//! or until only E is left, which is spared; so where anything is evicted the claim holds. Where nothing is, S with E
+//! fits, so S fitted too and was the longest prefix that did: the first expert y behind S did not fit beside S. If y is not in
+//! E, it does not fit beside S with E either, and the claim holds; and y cannot be in E, for S with E would not fit. Hence
+//! an expert x is held exactly if it was in the event before (of the same pool: once another layer's event has ended, a
+//! pool is down to its capacity), or if everything in the stack up to and including x takes
+//! no more than C. That sum is what x *needs*; an expert of the event before needs nothing.
 //!
-//! **Belady, one size.** Order experts by their next event, ties by number: an order that no capacity has a part in. Let
-//! m be the number of experts in E. After E a cache of C slots holds the max(C, m) best of what it held and E, E's own
-//! counting as best of all. If A is held at C and B at C + 1, A lies within B and B has at most one expert more (or both
-//! were cut to the same event, or hold all experts ever asked for); the best C of A then lie within the best C + 1 of B, since adding one
-//! competitor and one place leaves none of them out. So contents are nested, and the expert at place i of the
-//! stack is held from i slots on. The mechanism breaks ties by insertion instead, and that does depend on the capacity;
-//! but experts that tie are asked for by the same event, so whichever of them went, that event misses equally many.
-//! The *numbers* of misses are those of a replay, event by event; which of the tied experts missed may differ.
+//! **Belady, one size.** Order experts by their next event, ties by number: no capacity has a part in that order. Let m
+//! be the number of experts in E. After E a cache of C slots holds the max(C, m) best of what it held and of E, E's own
+//! counting as the best. Let A be what it held, and B what a cache of C + 1 slots held. By induction A lies within B, and
+//! B has at most one expert more (none where both were cut to one event, or hold all experts ever asked for). The best C
+//! of A with E then lie within the best C + 1 of B with E: one more competitor and one more place leave none of them out.
+//! So contents are nested, and what stands at place i of the stack is held from i slots on. Below m slots all of E is
+//! held until the next event, which keeps the best of it, so E must stand in the stack in its order. The mechanism breaks
+//! ties by insertion, which does depend on the capacity; but experts that tie are asked for by one and the same event, so
+//! whichever of them went, that event misses equally many. The *numbers* of misses are those of a replay, event by event;
+//! which of the tied experts missed may differ.
 //!
-//! **Where it does not hold.** Belady's rule over experts of different sizes: room made for a large one
-//! may take two small ones that a smaller cache kept. A start that is not empty: what a filled cache holds at first is
-//! in no order that all capacities share. A cache whose capacity changes on the way. For these there is the replay, and
-//! [`StackTask::applies`] tells.
+//! **Where it does not hold.** Belady's rule over experts of different sizes: room made for a large one may take two small
+//! ones that a smaller cache kept. A start that is not empty: what a filled cache holds at first is in no order that all
+//! capacities share. A capacity that changes on the way. For these there is the replay, and [`StackTask::applies`] tells.
 
 mod future;
 mod move_to_front;
@@ -182,7 +183,7 @@ struct Events {
 enum Appearance {
     /// Not the first in this event.
     Again,
-    /// The pool's event before asked for it too, and no event spares its own experts for longer than to the next.
+    /// The event before was of the same pool and asked for it too, and an event's own experts are spared until the next.
     StillThere,
     /// Neither.
     First,
@@ -194,11 +195,13 @@ impl Events {
         Self { scope, number: 0, last: vec![0; pools], asked: vec![0; objects] }
     }
 
-    /// Begins an event and returns the number of the pool's event before.
+    /// Begins an event and returns the number of the event before, if that was of the same pool: an event's own experts
+    /// are spared until the next event, whichever pool that is of. Otherwise zero.
     fn begin(&mut self, layer: u32) -> u64 {
         self.number += 1;
         let pool = if self.scope == Scope::Global { 0 } else { layer as usize };
-        std::mem::replace(&mut self.last[pool], self.number)
+        let before = std::mem::replace(&mut self.last[pool], self.number);
+        if before + 1 == self.number { before } else { 0 }
     }
 
     #[inline]

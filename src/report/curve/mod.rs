@@ -18,6 +18,7 @@ pub use text::curve_text;
 use serde::Serialize;
 
 use super::NamedFile;
+use super::pictures::curve::{curve_layer_pictures, curve_pictures, file_stem};
 use crate::error::{Error, Result};
 use crate::metrics::{TraceCurves, Verdict};
 
@@ -50,17 +51,15 @@ pub fn curve_json(all: &[Judged]) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// All files of a comparison: `curves.csv`, `sequences.csv`, `lru_all_capacities.csv`, `curves.json`, `summary.md`, the pictures
-/// (their names begin with the trace's where there are several), and `layers.csv` where asked for.
+/// All files of a comparison: `curves.csv`, `sequences.csv`, `lru_all_capacities.csv`, `curves.json`, `summary.md`, the pictures,
+/// and `layers.csv` where asked for.
 ///
 /// # Errors
 /// When a document cannot be encoded or a picture cannot be drawn, which no count causes.
 pub fn curve_files(all: &[Judged], per_layer: bool) -> Result<Vec<NamedFile>> {
     let mut pictures = Vec::new();
     for (curves, _) in all {
-        let of_many = |(name, content): NamedFile| (format!("{}-{name}", curves.name), content);
-        let drawn = pictures_of(curves, per_layer)?;
-        pictures.push(if all.len() > 1 { drawn.into_iter().map(of_many).collect() } else { drawn });
+        pictures.push(pictures_of(curves, all.len() > 1, per_layer)?);
     }
     let names = |files: &Vec<NamedFile>| {
         let names = files.iter().map(|(name, _)| name.clone());
@@ -81,17 +80,18 @@ pub fn curve_files(all: &[Judged], per_layer: bool) -> Result<Vec<NamedFile>> {
     Ok(files)
 }
 
-/// The pictures of one trace, those of its layers where asked for.
-fn pictures_of(_curves: &TraceCurves, _per_layer: bool) -> Result<Vec<NamedFile>> {
-    Ok(Vec::new())
-}
-
-/// The pictures of [`policies_page`], as SVG.
-///
-/// # Errors
-/// When a picture cannot be drawn, which no count causes.
-pub fn policies_page_pictures(_all: &[TraceCurves]) -> Result<Vec<NamedFile>> {
-    Ok(Vec::new())
+/// The pictures of one trace, its name before theirs where there are several.
+fn pictures_of(curves: &TraceCurves, several: bool, per_layer: bool) -> Result<Vec<NamedFile>> {
+    let mut files = curve_pictures(curves)?;
+    if per_layer {
+        files.extend(curve_layer_pictures(curves)?);
+    }
+    if several {
+        for (name, _) in &mut files {
+            *name = format!("{}-{name}", file_stem(&curves.name));
+        }
+    }
+    Ok(files)
 }
 
 #[cfg(test)]

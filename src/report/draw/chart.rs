@@ -5,6 +5,7 @@ use super::marks::Marker;
 use super::palette::{GREY, INK, LIGHT};
 use super::scale::Scale;
 use super::scene::{Align, HEIGHT, Ink, Scene, Stroke, WIDTH};
+use crate::report::format::size;
 
 const MARGIN: f64 = 24.0;
 const TICK_EM: f64 = 12.0;
@@ -24,12 +25,14 @@ pub(in crate::report) struct Axis {
     pub ticks: Vec<(f64, String)>,
     /// A second line below each tick of an x axis, its value in percent of a whole: what that is, and its value.
     pub percent_of: Option<(String, f64)>,
+    /// A third line below each tick of an x axis, its value as a size: bytes per unit of the axis.
+    pub bytes_per_unit: Option<f64>,
 }
 
 impl Axis {
     /// An axis with round ticks.
     pub(in crate::report) fn new(label: impl Into<String>, scale: Scale) -> Self {
-        Self { label: label.into(), scale, ticks: Vec::new(), percent_of: None }
+        Self { label: label.into(), scale, ticks: Vec::new(), percent_of: None, bytes_per_unit: None }
     }
 
     fn marks(&self, wanted: u32) -> Vec<(f64, String)> {
@@ -169,7 +172,8 @@ impl Chart {
         let marks = self.y.marks(6);
         let tick_width = marks.iter().map(|(_, text)| width(text, TICK_EM)).fold(0.0, f64::max);
         let above = if self.line_at.is_some() { 20.0 } else { 0.0 };
-        let below = if self.x.percent_of.is_some() { 16.0 } else { 0.0 };
+        let lines = [self.x.percent_of.is_some(), self.x.bytes_per_unit.is_some()];
+        let below = lines.into_iter().filter(|is_there| *is_there).count() as f64 * 16.0;
         Plot {
             left: MARGIN + LABEL_EM + 12.0 + tick_width,
             top: 78.0 + above,
@@ -186,7 +190,10 @@ impl Chart {
             let (x, y) = plot.at(value, 0.0);
             scene.line(&[(x, plot.top), (x, plot.bottom)], Stroke::solid(LIGHT, 1.0));
             let share = self.x.percent_of.as_ref().map(|(_, whole)| percent_text(value, *whole));
-            let half = [Some(&text), share.as_ref()]
+            // Sizes are at most those of all experts.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let bytes = self.x.bytes_per_unit.map(|bytes| size((bytes * value).round() as u64));
+            let half = [Some(&text), share.as_ref(), bytes.as_ref()]
                 .into_iter()
                 .flatten()
                 .map(|text| width(text, TICK_EM) / 2.0)
@@ -198,6 +205,9 @@ impl Chart {
             scene.text((x, plot.bottom + 17.0), &text, TICK_EM, Align::Middle, INK);
             if let Some(share) = share {
                 scene.text((x, y.max(plot.bottom) + 33.0), &share, TICK_EM, Align::Middle, GREY);
+            }
+            if let Some(bytes) = bytes {
+                scene.text((x, plot.bottom + 49.0), &bytes, TICK_EM, Align::Middle, GREY);
             }
         }
         let label = match &self.x.percent_of {

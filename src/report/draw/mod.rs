@@ -14,7 +14,7 @@ mod scene;
 
 pub(super) use chart::{Axis, Chart, Entry, Plot, Swatch, footnote, heading, legend, legend_width};
 pub(super) use font::{fitted, width};
-pub(super) use heat_map::HeatMap;
+pub(super) use heat_map::{HeatMap, Labels};
 pub(super) use marks::{Curve, Marker};
 pub(super) use palette::{GREY, INK, LIGHT, SHADE, hue, series_look};
 pub(super) use scale::{Scale, size_unit, time_unit};
@@ -28,8 +28,13 @@ use crate::error::Result;
 /// # Errors
 /// When a backend fails, which no scene causes.
 pub(super) fn files(name: &str, scene: &Scene) -> Result<Vec<NamedFile>> {
-    Ok(vec![
-        (format!("{name}.svg"), paint::svg(scene)?.into_bytes()),
-        (format!("{name}.png"), paint::png(scene)?),
-    ])
+    Ok(vec![svg_file(name, scene)?, (format!("{name}.png"), paint::png(scene)?)])
+}
+
+/// The picture as `NAME.svg` alone.
+///
+/// # Errors
+/// When the backend fails, which no scene causes.
+pub(super) fn svg_file(name: &str, scene: &Scene) -> Result<NamedFile> {
+    Ok((format!("{name}.svg"), paint::svg(scene)?.into_bytes()))
 }

@@ -47,9 +47,26 @@ pub(in crate::report) fn series_look(index: usize, oracle: bool) -> (Stroke, Mar
 pub(super) fn ramp(share: f64) -> Rgb {
     const STOPS: [(f64, f64, f64); 4] =
         [(247.0, 251.0, 255.0), (134.0, 188.0, 220.0), (0.0, 114.0, 178.0), (4.0, 25.0, 64.0)];
-    let scaled = share.clamp(0.0, 1.0) * 3.0;
-    let index = (1..3).filter(|stop| scaled >= f64::from(*stop)).count();
-    let (low, high, part) = (STOPS[index], STOPS[index + 1], scaled - index as f64);
+    between(&STOPS, share)
+}
+
+/// From a dark orange over white at one half to a dark blue, `share` from 0 to 1.
+pub(super) fn diverging(share: f64) -> Rgb {
+    const STOPS: [(f64, f64, f64); 5] = [
+        (166.0, 60.0, 0.0),
+        (238.0, 160.0, 104.0),
+        (255.0, 255.0, 255.0),
+        (122.0, 182.0, 218.0),
+        (0.0, 84.0, 148.0),
+    ];
+    between(&STOPS, share)
+}
+
+fn between(stops: &[(f64, f64, f64)], share: f64) -> Rgb {
+    let steps = stops.len() - 1;
+    let scaled = share.clamp(0.0, 1.0) * steps as f64;
+    let index = (1..steps).filter(|stop| scaled >= *stop as f64).count();
+    let (low, high, part) = (stops[index], stops[index + 1], scaled - index as f64);
     // Between two channel values, hence within 0..=255.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let mix = |a: f64, b: f64| (a + (b - a) * part).round() as u8;
@@ -76,5 +93,11 @@ mod tests {
         };
         assert!((0..32).all(|step| sum(step) > sum(step + 1)));
         assert_eq!((ramp(0.0), ramp(1.0)), ((247, 251, 255), (4, 25, 64)));
+    }
+
+    #[test]
+    fn the_diverging_ramp_is_white_in_its_middle_alone() {
+        let white = |step: u32| diverging(f64::from(step) / 32.0) == (255, 255, 255);
+        assert!((0..=32).all(|step| white(step) == (step == 16)));
     }
 }

@@ -2,6 +2,21 @@
 //! nothing to show.
 
 mod common;
+pub(super) mod curve;
+mod curve_bytes;
+mod curve_heat_map;
+mod curve_hit_rate;
+mod curve_labels;
+mod curve_layers;
+mod curve_lines;
+mod curve_over_capacity;
+mod curve_recovered;
+mod curve_reuse;
+mod curve_sequences;
+mod curve_sheet;
+#[cfg(test)]
+mod curve_tests;
+mod curve_words;
 pub(super) mod effect;
 mod hit_rate;
 mod memory;
