@@ -6,7 +6,7 @@
 //! layers of 128 experts that gives a layer-by-layer LRU of all 128 capacities.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should panic")]
-#![allow(clippy::print_stdout, reason = "the table is the result")]
+#![allow(clippy::print_stdout, clippy::disallowed_types, reason = "the table of times is the result")]
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -102,7 +102,9 @@ fn names_point_into_the_file_and_suggest_the_nearest() {
         (
             "\"lru\"",
             "\"zebra\"",
-            "s.toml:14:10: unknown cache policy \"zebra\", expected one of lru, lfu, fifo, random, static, belady",
+            "s.toml:14:10: unknown cache policy \"zebra\", expected one of lru, fifo, clock, sieve, mru, random, slru, s3-fifo, 2q, \
+             arc, lirs, lecar, lfu, lfu-perfect, lfu-da, lfu-window, lfu-ema, w-tinylfu, gdsf, static, \
+             layer-lru, layer-lfu, layer-distance, gate-weight, activation-aware, pin+lru, belady, belady-size, unbounded",
         ),
     ] {
         check(&desk, &replaced(from, to), &[expect.to_owned()]);

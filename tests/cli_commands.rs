@@ -336,13 +336,19 @@ fn oracles_are_marked() {
     let place = Place::new();
     let text = place.text("policies");
     let marked: Vec<&str> = text.lines().filter(|line| line.contains("(oracle)")).collect();
-    assert_eq!(marked.len(), 1);
-    assert!(marked[0].starts_with("belady"));
+    assert_eq!(marked.len(), 2);
+    assert!(marked[0].starts_with("belady ") && marked[1].starts_with("belady-size "));
+    let unlimited: Vec<&str> = text.lines().filter(|line| line.contains("room without limit")).collect();
+    assert!(unlimited.len() == 1 && unlimited[0].starts_with("unbounded"), "{text}");
     let rows = place.json("policies --json");
     let rows = rows.as_array().unwrap();
     assert_eq!(text.lines().count(), 1 + rows.len());
     for row in rows {
-        assert_eq!(row["oracle"], row["name"] == "belady", "{row}");
+        assert_eq!(
+            row["oracle"],
+            ["belady", "belady-size", "unbounded"].iter().any(|name| row["name"] == *name),
+            "{row}"
+        );
         assert_eq!(row["needs"]["profile"], row["name"] == "static", "{row}");
     }
 }

@@ -299,7 +299,7 @@ fn mistakes_are_told_where_they_stand() {
         ("shows", "show", "6:1: unknown key \"show\" in [effect], did you mean \"shows\"?"),
         ("gpu = \"rtx4090\"", "gpu = \"rtx4091\"", "14:20: unknown GPU \"rtx4091\""),
         (
-            "[\"lru\", \"lfu\"]",
+            "[\"lru\", \"lfu-perfect\"]",
             "[]",
             "19:16: sweep.cache.policy: found an empty list, expected at least one value",
         ),

@@ -62,7 +62,7 @@ fn whoever_asks_for_more_than_misses_keeps_a_cache() {
         &["cache.pin=[\"0:1\"]"],
         &["cache.hit_rate=\"50 %\""],
         &["placement.miss=\"substitute\""],
-        &["placement.n_cpu_moe=2", "hardware.cpu=\"ryzen-9-7950x\""],
+        &["placement.n_cpu_moe=2", "hardware.cpu=\"ryzen-7950x\""],
         &["prefetch.predictor=\"previous-token\""],
         &["placement.experts=\"nvme\"", "placement.dram_cache=\"1 GiB\"", "placement.tiers=\"exclusive\""],
     ] {

@@ -35,7 +35,7 @@ fn placements_that_cannot_be() {
         ("placement.dram_cache = \"1 GiB\"".to_owned(), "x.toml:7:24: placement.dram_cache: found where experts live in dram, expected placement.experts = \"nvme\""),
         ("placement.experts = \"nvme\"\nplacement.dram_cache = \"1 GiB\"\nplacement.page_cache = true".to_owned(), "x.toml:9:11: placement.page_cache: found beside placement.dram_cache, expected only one of placement.dram_cache, placement.page_cache"),
         ("placement.experts = \"nvme\"\nplacement.dram_cache = \"1 GiB\"\nplacement.dram_policy = \"lur\"".to_owned(), "x.toml:9:25: unknown policy of host memory \"lur\", did you mean \"lru\"?"),
-        ("placement.experts = \"nvme\"\nplacement.dram_cache = \"1 GiB\"\nplacement.dram_policy = \"belady\"".to_owned(), "x.toml:9:25: unknown policy of host memory \"belady\", expected one of lru, lfu, fifo, random, static"),
+        ("placement.experts = \"nvme\"\nplacement.dram_cache = \"1 GiB\"\nplacement.dram_policy = \"belady\"".to_owned(), "x.toml:9:25: unknown policy of host memory \"belady\", expected one of lru, fifo, clock, sieve, mru, random, slru, s3-fifo, 2q, arc, lirs, lecar, lfu, lfu-perfect, lfu-da, lfu-window, lfu-ema, w-tinylfu, gdsf, static, layer-lru, layer-lfu, layer-distance, gate-weight, activation-aware, pin+lru"),
         ("hardware.overcommit = \"spil\"".to_owned(), "x.toml:7:23: hardware.overcommit: found \"spil\", did you mean \"spill\"?"),
         ("placement.single_buffer = true\ncache.replay = \"access\"".to_owned(), "x.toml:8:16: cache.replay: found beside placement.single_buffer; one expert at a time is how a cache is replayed that keeps all it fetches, expected \"layer\""),
     ] {

@@ -40,8 +40,8 @@ const STREAMS: &[(&str, u64, &str, &str)] = &[
     ("lfu-ema", 2, "A A B C B C B C", ".+....++"),
     // With less than 100 slots all of them are the window, which is LRU.
     ("w-tinylfu", 2, "A B A C A B", "..+.+."),
-    // Of one size and one cost, it is LFU that ages.
-    ("gdsf", 2, "A A B C B C A", ".+...+."),
+    // Of one size and one cost it is LFU that ages: B and C draw level with A's two uses, and A, used longest ago, goes.
+    ("gdsf", 2, "A A B C B C A", ".+....."),
     // B and C are remembered after their eviction: with two uses each they draw level with A, used longest ago.
     ("lfu-perfect", 2, "A A B C B C B C", ".+....++"),
     // A comes back while its name is remembered, so it stays in the main queue while C, D and B pass through the first.

@@ -50,7 +50,7 @@ fn names_that_are_not_known() {
     check(
         "[placement]\nzebra = 1",
         "x.toml:4:1: unknown key \"zebra\" in [placement], expected one of experts, miss, miss_below, low_bit, n_cpu_moe, \
-         cpu_layers, hot_experts, warm_experts, single_buffer, dram_cache, dram_policy, page_cache",
+         cpu_layers, hot_experts, warm_experts, single_buffer, dram_cache, dram_policy, tiers, page_cache",
     );
     // A quoted dot does not spell a key of another section.
     check(

@@ -18,8 +18,8 @@ pub(super) struct PoliciesArgs {
 pub(super) fn run(args: &PoliciesArgs, registry: &Registry) -> Result<Ended> {
     if args.json {
         let row = |row: &PolicyRow| {
-            let needs = json!({ "future": row.needs.future, "profile": row.needs.profile });
-            json!({ "name": row.name, "summary": row.summary, "oracle": row.needs.future, "needs": needs })
+            let needs = json!({ "future": row.needs.future, "profile": row.needs.profile, "unlimited": row.needs.unlimited });
+            json!({ "name": row.name, "summary": row.summary, "oracle": row.needs.is_bound(), "needs": needs })
         };
         return super::json(&registry.rows().iter().map(row).collect::<Vec<_>>());
     }
@@ -29,7 +29,11 @@ pub(super) fn run(args: &PoliciesArgs, registry: &Registry) -> Result<Ended> {
 }
 
 fn needs(needs: Needs) -> String {
-    let named = [(needs.future, "the future (oracle)"), (needs.profile, "a profile")];
+    let named = [
+        (needs.future, "the future (oracle)"),
+        (needs.profile, "a profile"),
+        (needs.unlimited, "room without limit (a bound)"),
+    ];
     let named: Vec<&str> = named.into_iter().filter(|(needed, _)| *needed).map(|(_, name)| name).collect();
     if named.is_empty() { "-".to_owned() } else { named.join(", ") }
 }

@@ -28,15 +28,7 @@ pub(super) fn resolve(
     let paged = section.page_cache == Some(true);
     let warm = section.warm_experts.map_or(0, std::num::NonZeroU32::get);
     let wanted = paged || section.dram_cache.is_some() || warm > 0;
-    if let Some(tiers) = section.tiers {
-        resolver.given("placement.tiers", tiers.spelling());
-    }
-    if !wanted && section.tiers == Some(Tiers::Exclusive) {
-        resolver.refuse("placement.tiers", |place| {
-            Error::at(place, "placement.tiers: found \"exclusive\" without a cache in host memory")
-                .expected("placement.dram_cache beside it")
-        });
-    }
+    tiers(resolver, wanted);
     if !wanted {
         return None;
     }
@@ -110,6 +102,18 @@ fn policy(resolver: &mut Resolver<'_>, inputs: &Inputs, paged: bool) -> Option<P
         if paged { "the page cache's" } else { "as written, or default" },
     );
     policy
+}
+
+/// Notes whether the tiers exclude one another, which takes two of them.
+fn tiers(resolver: &mut Resolver<'_>, wanted: bool) {
+    let Some(tiers) = resolver.scenario().placement.tiers else { return };
+    resolver.given("placement.tiers", tiers.spelling());
+    if !wanted && tiers == Tiers::Exclusive {
+        resolver.refuse("placement.tiers", |place| {
+            Error::at(place, "placement.tiers: found \"exclusive\" without a cache in host memory")
+                .expected("placement.dram_cache beside it")
+        });
+    }
 }
 
 /// Refuses a cache over NVMe where nothing lives there, at the first key that asks for it.

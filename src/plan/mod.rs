@@ -58,13 +58,10 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
         return Err(resolver.into_error());
     };
     let placement = placement::resolve(&mut resolver, &model);
-    let cpu_rates = if placement.uses_cpu() {
-        cpu::rates(&mut resolver, machine.cpu, machine.engine, model.expert_dtype)
-    } else {
-        None
-    };
+    let rates_of_cpu = || cpu::rates(&mut resolver, machine.cpu, machine.engine, model.expert_dtype);
+    let cpu_rates = placement.uses_cpu().then(rates_of_cpu).flatten();
     let predictor = prefetch::predictor(&mut resolver, inputs);
-    let workload = workload::resolve(&mut resolver, inputs, &policy, trace)?;
+    let mut workload = workload::resolve(&mut resolver, inputs, &policy, trace)?;
     let mut booked = memory::book(&mut resolver, &model, &machine, &workload, &placement);
     let prefetch = predictor.map(|row| (row, machine.overlap)).and_then(|settings| {
         prefetch::resolve(&mut resolver, inputs, &model, &workload, settings, &mut booked)
@@ -84,11 +81,8 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
         vram: booked.ledger.total(Tier::Vram),
     };
     limits::check(&mut resolver, &run);
-    let kernel = match rates {
-        // Spilled weights decide, whatever the kernel reaches in GPU memory.
-        Some(rates) => MoeKernel::plain(rates),
-        None => kernel::resolve(&mut resolver, &model, &machine),
-    };
+    // Spilled weights decide, whatever the kernel reaches in GPU memory.
+    let kernel = rates.map_or_else(|| kernel::resolve(&mut resolver, &model, &machine), MoeKernel::plain);
     let offload = placement::offload_tokens(&mut resolver, &model, machine.engine);
     let (settings, error) = resolver.finish();
     if let Some(error) = error {
@@ -97,9 +91,8 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let mut cache = cache.ok_or_else(|| Error::new("the cache could not be planned"))?;
     let exclusive = dram.is_some() && point.scenario.placement.tiers == Some(Tiers::Exclusive);
     cache.plan.costs = fetch_costs(&machine, booked.home, &cache.plan.shape.sizes);
-    let asks_residency = prefetch.is_some() || exclusive;
-    let mut workload = workload;
-    workload.plan.foretold = foretold::foretold(inputs, &workload, &cache.plan, &placement, asks_residency);
+    let asks_more = prefetch.is_some() || exclusive;
+    workload.plan.foretold = foretold::foretold(inputs, &workload, &cache.plan, &placement, asks_more);
     let top_k = workload.plan.trace.header().top_k;
     let (rates_now, overheads) = (rates.unwrap_or(machine.rates), machine.overheads);
     let costs = PassCosts::new(&model.spec, model.sizes(), model.kv, rates_now, overheads, kernel, top_k);

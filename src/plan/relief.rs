@@ -110,6 +110,10 @@ impl Plan {
         if moved {
             self.cache.start_filled = true;
         }
+        if self.cache.start_filled {
+            // One pass tells nothing of a cache that is filled before the first event.
+            self.workload.foretold = None;
+        }
         self.labels.cache_capacity_bytes = self.cache.shape.pool_capacity.iter().sum();
         let grown = grown.unwrap_or(0);
         if let Some(shared) = &mut self.cache.shared_with_kv {

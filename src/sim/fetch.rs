@@ -13,8 +13,6 @@ use crate::units::{Bytes, SimDuration};
 
 /// Tag of activations on their way to the CPU or back.
 pub(super) const ACTIVATIONS: u32 = u32::MAX;
-/// Tag of an expert on its way back to host memory.
-pub(super) const EVICTED: u32 = u32::MAX - 1;
 /// Bit of the tags of prefetches; the rest is the expert's number over all layers.
 pub(super) const PREFETCH: u32 = 1 << 31;
 
@@ -23,9 +21,10 @@ impl<I: ExpertNumber> Simulation<'_, I> {
     pub(super) fn start_missing(&mut self) {
         self.event.awaited = self.event.of_fate(Fate::Fetch).count();
         if self.fabric.has(Device::D2h) {
-            self.copying_back += self.event.copied_back.len();
             for size in self.event.copied_back.drain(..) {
-                self.fabric.transfer(&mut self.engine, Device::D2h, demand(EVICTED, size));
+                self.copying_back += 1;
+                self.copied_back = self.copied_back.wrapping_add(1) % PREFETCH;
+                self.fabric.transfer(&mut self.engine, Device::D2h, demand(self.copied_back, size));
             }
         }
         if self.event.has(Fate::Cpu) {
@@ -83,8 +82,8 @@ impl<I: ExpertNumber> Simulation<'_, I> {
     /// A transfer has left a device.
     pub(super) fn moved(&mut self, device: Device, tag: u32) {
         match (device, tag) {
-            (Device::D2h, EVICTED) => self.copying_back -= 1,
-            (Device::D2h, _) => self.cpu_input_is_there(),
+            (Device::D2h, ACTIVATIONS) => self.cpu_input_is_there(),
+            (Device::D2h, _) => self.copying_back -= 1,
             (_, ACTIVATIONS) => {
                 self.wait = Wait::Cpu;
                 self.cpu_busy = false;

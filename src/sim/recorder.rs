@@ -7,7 +7,7 @@
 use super::books::Wait;
 use super::cpu::CpuWork;
 use super::event::Device;
-use super::fetch::{ACTIVATIONS, EVICTED, PREFETCH};
+use super::fetch::{ACTIVATIONS, PREFETCH};
 use super::layer::Fate;
 use super::run::Simulation;
 use crate::metrics::timeline::{Activity, Awaited, Cause, Lane, Level, Sample, Slice, Timeline, Window};
@@ -268,18 +268,18 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         } else {
             let Some(piece) = self.fabric.moving(device) else { return };
             let since = SimTime::from_ns(piece.end.as_ns() - piece.duration.as_ns());
-            (since, self.activity_of(&piece, layer), piece.bytes)
+            (since, self.activity_of(device, &piece, layer), piece.bytes)
         };
         self.note(lane(device), (since, self.engine.now()), activity, (bytes.get(), 0));
     }
 
     /// What a piece belongs to.
-    fn activity_of(&self, piece: &Piece, layer: u32) -> Activity {
+    fn activity_of(&self, device: Device, piece: &Piece, layer: u32) -> Activity {
         let experts = self.plan.cache.shape.experts;
         let recorder = self.recorder.as_ref();
         match piece.tag {
             ACTIVATIONS => Activity::Activations { layer },
-            EVICTED => Activity::Evicted { layer },
+            _ if device == Device::D2h => Activity::Evicted { layer },
             tag if tag & PREFETCH != 0 => {
                 let object = tag & !PREFETCH;
                 let number = object / experts;

@@ -63,6 +63,8 @@ pub(super) struct Simulation<'a, I> {
     pub(super) foretold: Option<ForetoldHits<'a>>,
     /// Experts on their way back to host memory.
     pub(super) copying_back: usize,
+    /// Tag of the last of them.
+    pub(super) copied_back: u32,
     pub(super) prefetching: Option<Prefetching>,
     /// Of the caches before this one, where each sequence has its own.
     overshoot_max: u64,
@@ -104,6 +106,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             assumed: plan.cache.hit_rate_ppm.map(AssumedHits::new),
             foretold: workload.foretold.as_deref().map(|needs| ForetoldHits::new(needs, &plan.cache.shape)),
             copying_back: 0,
+            copied_back: 0,
             prefetching: plan.prefetch.as_ref().map(|prefetch| Prefetching::new(prefetch, plan)),
             overshoot_max: 0,
             books: Books::default(),

@@ -171,7 +171,6 @@ impl Policy for GateWeight {
 mod tests {
     use super::*;
     use crate::cache::conformance::{Driven, EQUAL};
-    use crate::cache::{CacheShape, ExpertCache, Scope};
 
     /// Lets every score fade with every pass, as the paper writes it.
     struct Plain {

@@ -88,11 +88,11 @@ impl Stacks for FutureStacks<'_> {
         let last_size = std::mem::replace(&mut self.last_size[pool], self.members.len());
         let overshoot = if before > 0 { last_size } else { 0 };
         let members = self.members.len();
-        for at in 0..stack.len() {
+        for (at, place) in stack.iter_mut().enumerate() {
             if sought == 0 && self.carried.is_empty() && at >= members {
                 break;
             }
-            let found = stack[at];
+            let found = *place;
             let object = first as usize + object_of(found);
             if self.in_event[object] {
                 sought -= 1;
@@ -102,7 +102,7 @@ impl Stacks for FutureStacks<'_> {
             }
             if at >= members {
                 // There is one to put here: the place's own, or one of as many carried as are still sought.
-                stack[at] = self.carried.pop().unwrap_or(found);
+                *place = self.carried.pop().unwrap_or(found);
             }
         }
         self.settle(&mut stack, first);
