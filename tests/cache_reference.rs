@@ -4,7 +4,12 @@
 //! LRU, FIFO, CLOCK, SIEVE and Belady mean the same there and here and miss equally often. Of the others the papers leave
 //! room for readings; each policy's file says where ours differs, and half a percentage point is the most that it may.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a failed helper is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a failed helper is a failed test"
+)]
 
 mod common;
 
