@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::summary::{legend, verdict};
 use super::tables::{CAPACITIES_MAX, Table, by_capacity, escaped, evenly, recovered, recovered_columns};
-use super::words::{Words, interval};
+use super::words::{Words, mean_and_interval};
 use crate::metrics::{
     CONTESTED_RATE, DISTANCE_MIN_POINTS, DRIFT_POINTS, MISMATCH_POINTS, POLICY_FAILURE_POINTS, Ranked,
     Standing, WORKING_SET_RATE,
@@ -22,9 +22,9 @@ pub fn policies_page(all: &[super::Judged]) -> String {
     text.push_str("\n## Which policy wins where\n\n");
     text.push_str(&overview(&words).markdown());
     text.push_str(
-        "\nShare: of the distance from LRU to Belady, in the mean over the ranked capacities. Points: hit rate over LRU's, \
-         the same\nmean. Interval: 95 %, paired over sequences. The best of many policies, chosen on the sequences it is \
-         judged on, looks\na little better than it is.\n",
+        "\nShare: of the distance from LRU to Belady, in the mean over the ranked capacities. Points: hit rate over LRU's, the \
+         same\nmean. By sequence: the same lead where each sequence counts alike, with a paired 95 % interval (\"?\" where it \
+         holds zero).\nThe best of many policies, chosen on the sequences it is judged on, looks a little better than it is.\n",
     );
     if all.len() > 1 {
         text.push_str("\n## Every policy on every trace\n\n");
@@ -40,7 +40,7 @@ pub fn policies_page(all: &[super::Judged]) -> String {
 
 /// A line for each trace.
 fn overview(all: &[Words<'_>]) -> Table {
-    let head = ["trace", "best policy", "sequences", "ranked capacities", "share %", "points", "interval"];
+    let head = ["trace", "best policy", "sequences", "ranked capacities", "share %", "points", "by sequence"];
     let mut lines = Vec::new();
     for words in all {
         let overall = words.verdict.overall.as_ref();
@@ -50,7 +50,6 @@ fn overview(all: &[Words<'_>]) -> Table {
         });
         let dash = || "-".to_owned();
         let paired = winner.and_then(|winner| winner.paired.as_ref());
-        let mark = |significant| if significant { "" } else { " (holds zero)" };
         lines.push(vec![
             words.curves.name.clone(),
             winner.map_or_else(dash, |winner| winner.name.clone()),
@@ -58,7 +57,7 @@ fn overview(all: &[Words<'_>]) -> Table {
             overall.map_or_else(dash, |overall| words.places(&overall.contested)),
             ranked.map_or_else(dash, |ranked| fixed(ranked.mean_recovered * 100.0, 0)),
             ranked.map_or_else(dash, |ranked| signed(ranked.mean_over_lru_points, 1)),
-            paired.map_or_else(dash, |paired| format!("{}{}", interval(paired), mark(paired.significant))),
+            paired.map_or_else(dash, mean_and_interval),
         ]);
     }
     Table::of(head.map(str::to_owned).to_vec(), lines, 2)

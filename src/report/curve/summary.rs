@@ -33,8 +33,9 @@ fn section(text: &mut String, words: &Words<'_>, pictures: &[String]) {
     let (table, _) = by_capacity(words, true);
     let _ = write!(text, "\n### By capacity\n\n{}", table.markdown());
     text.push_str(
-        "\nThe winner is the best policy that an engine could run; points are its hit rate over LRU's, with a paired 95 % \
-         interval over sequences (\"?\" where it holds zero); \"LRU needs\" is the memory with which LRU hits as much.\n",
+        "\nThe winner is the best policy that an engine could run; points are its hit rate over LRU's. By sequence: the same where \
+         each sequence counts alike, with a paired 95 % interval (\"?\" where it holds zero). \"LRU needs\" is the memory with \
+         which LRU hits as much.\n",
     );
     let known = recovered_columns(words);
     if !known.is_empty() {

@@ -1,6 +1,6 @@
 //! Tables of curves: as many capacities as there is room for, evenly spaced.
 
-use super::words::{Words, interval, situation};
+use super::words::{Words, mean_and_interval, situation};
 use crate::metrics::{CONTESTED_RATE, PolicyCurve, Standing};
 use crate::report::format::{fixed, rate, signed};
 use crate::report::text_table::aligned;
@@ -187,11 +187,11 @@ pub(super) fn recovered(words: &Words<'_>, capacities: &[usize]) -> Table {
 pub(super) fn by_capacity(words: &Words<'_>, with_sizes: bool) -> (Table, usize) {
     let shown = evenly(&words.verdict.ascending, LINES_MAX);
     let with_sizes = with_sizes && !words.curves.expert_bytes.is_empty();
-    let mut head: Vec<&str> = vec!["capacity", "LRU limited by", "winner", "experts"];
+    let mut head: Vec<&str> = vec!["capacity", "LRU limit", "winner", "experts"];
     if with_sizes {
         head.push("size");
     }
-    head.extend(["LRU %", "Belady %", "points", "95 % interval", "LRU needs"]);
+    head.extend(["LRU %", "Belady %", "points", "by sequence (95 %)", "LRU needs"]);
     let mut table = Table::new(head.into_iter().map(str::to_owned).collect(), 3);
     for at in &shown {
         let verdict = words.at(*at);
@@ -199,7 +199,6 @@ pub(super) fn by_capacity(words: &Words<'_>, with_sizes: bool) -> (Table, usize)
         let percent = |value: Option<f64>| value.map_or_else(dash, |value| rate(value, 1));
         let judged = verdict.winner.as_ref().map(|winner| &verdict.policies[winner.curve]);
         let paired = verdict.winner.as_ref().and_then(|winner| winner.paired.as_ref());
-        let mark = |significant| if significant { "" } else { " ?" };
         let mut line = vec![
             words.share(*at),
             situation(verdict.situation).to_owned(),
@@ -213,7 +212,7 @@ pub(super) fn by_capacity(words: &Words<'_>, with_sizes: bool) -> (Table, usize)
             percent(verdict.lru_hit_rate),
             percent(verdict.belady_hit_rate),
             judged.and_then(|judged| judged.over_lru_points).map_or_else(dash, |points| signed(points, 1)),
-            paired.map_or_else(dash, |paired| format!("{}{}", interval(paired), mark(paired.significant))),
+            paired.map_or_else(dash, mean_and_interval),
             judged
                 .and_then(|judged| judged.lru_equivalent?.more)
                 .map_or_else(dash, |more| format!("{} %", signed(more * 100.0, 0))),

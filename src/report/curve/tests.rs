@@ -1,6 +1,6 @@
 //! Reports of comparisons whose counts one can add up by hand.
 
-use super::{curve_files, curve_json, curve_text, policies_page};
+use super::{csv, curve_files, curve_json, curve_text, policies_page, summary};
 use crate::curve::judge;
 use crate::metrics::{
     CurveCapacity, CurvePoint, CurveSequence, Drift, PhaseCounts, PolicyCurve, TraceCurves, Verdict,
@@ -60,6 +60,7 @@ fn judged(name: &str) -> (TraceCurves, Verdict) {
             policy("lru", &[[400, 400], [200, 200], [100, 100], [8, 8]]),
             policy("new", &[[380, 390], [154, 162], [90, 90], [8, 8]]),
             policy("random", &[[300, 300], [240, 240], [120, 120], [8, 8]]),
+            policy("worse", &[[400, 400], [260, 260], [120, 120], [8, 8]]),
             PolicyCurve { is_bound: true, ..policy("belady", &[[250, 250], [100, 100], [50, 50], [8, 8]]) },
         ],
         lru_needs,
@@ -71,10 +72,18 @@ fn judged(name: &str) -> (TraceCurves, Verdict) {
     (curves, verdict)
 }
 
+/// A file of two traces, without drawing the pictures.
 fn file(name: &str) -> String {
-    let files = curve_files(&[judged("one"), judged("two")], true).unwrap();
-    let found = files.into_iter().find(|(known, _)| known == name);
-    String::from_utf8(found.unwrap().1).unwrap()
+    let all = [judged("one"), judged("two")];
+    let pictures = [vec!["one-hit_rate.svg".to_owned()], vec!["two-hit_rate.svg".to_owned()]];
+    let content = match name {
+        "curves.csv" => csv::curves(&all).unwrap(),
+        "sequences.csv" => csv::sequences(&all).unwrap(),
+        "layers.csv" => csv::layers(&all).unwrap(),
+        "lru_all_capacities.csv" => csv::all_capacities(&all).unwrap(),
+        _ => summary::summary(&all, &pictures).into_bytes(),
+    };
+    String::from_utf8(content).unwrap()
 }
 
 fn records(name: &str) -> Vec<Vec<String>> {
@@ -92,7 +101,7 @@ fn curves_are_exact() {
         "trace,policy,bound,in_sample,capacity_share_pct,capacity_experts,capacity_bytes,phase,held_share_pct,lookups,\
          misses,hit_rate_pct,miss_bytes_per_token,recovered_share_pct"
     );
-    assert_eq!(lines.clone().count(), 2 * 4 * 4 * 2);
+    assert_eq!(lines.clone().count(), 2 * 5 * 4 * 2);
     // At four experts: LRU hits 400 of 800, Belady 600 and the new policy 484, which is 84 of the 200 between them.
     let expected = "one,new,false,false,25.0000,4,4194304,decode,0.0000,800,316,60.5000,1656750.1,42.0000";
     assert!(lines.clone().any(|line| line == expected), "{text}");
@@ -160,12 +169,13 @@ fn the_text_says_who_wins_and_why() {
         "one token asks for 2 layers x 2 = 4 experts (25 % of all, 4.00 MiB)",
         "Best overall: new recovers 31 % of the distance from LRU to Belady in the mean over the 2 capacities where LRU \
          has room for one token and Belady hits at most 95 % (25 % and 50 %): +6.5 points of hit rate.",
-        "It is the best of 3 candidates overall and at 2 of these capacities.",
+        "It is the best of 4 candidates overall and at 2 of these capacities.",
         "In memory: LRU needs 100 % more memory for the hits of new at these capacities; at 50 % that is 16 experts (100 % of all, 16.0 MiB) \
          instead of 8 experts (50 % of all, 8.00 MiB).",
         "at 12.5 % the cycle: it has no room for one token; at 25 % and 50 % the policy: Belady hits",
         "at 100 % little: LRU is within 10 points of Belady",
         "Popularity moves",
+        "no better than random victims: worse at 25 % and 50 % (35.0 % at 25 %, LRU 50.0 %, random 40.0 %).",
         "* no engine can run it: a bound",
     ] {
         assert!(flat.contains(part), "{part}\n{text}");
@@ -188,9 +198,14 @@ fn assert_tables(markdown: &str) {
 fn the_summary_is_markdown() {
     let text = file("summary.md");
     assert_tables(&text);
-    for part in
-        ["## one\n", "## two\n", "- **Best overall:** new recovers 31 %", "| belady \\* |", "\\*: no engine"]
-    {
+    for part in [
+        "## one\n",
+        "## two\n",
+        "- **Best overall:** new recovers 31 %",
+        "| belady \\* |",
+        "[![two-hit_rate.svg](two-hit_rate.svg)]",
+        "\\*: no engine",
+    ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
 }

@@ -80,8 +80,8 @@ fn tables(text: &mut String, words: &Words<'_>) {
     }
     let (table, shown) = by_capacity(words, false);
     text.push_str(
-        "\nthe best candidate at each capacity; points: its hit rate over LRU's; \"LRU needs\": the memory with which LRU\n\
-         hits as much; an interval with \"?\" holds zero\n",
+        "\nthe best candidate at each capacity; points: its hit rate over LRU's; by sequence: the same where each\n\
+         sequence counts alike, with its interval (\"?\" where that holds zero); LRU needs: memory to hit as much\n",
     );
     text.push_str(&left_out(shown, all));
     text.push_str(&table.text());

@@ -7,17 +7,27 @@ use crate::report::format::{counted, fixed, listed, rate, size};
 impl Words<'_> {
     /// The warnings, in sentences.
     pub(super) fn warnings(&self) -> Vec<String> {
-        self.verdict.warnings.iter().map(|warning| self.warning(warning)).collect()
+        let all = &self.verdict.warnings;
+        let mismatches: Vec<String> = all.iter().filter_map(|warning| self.mismatch(warning)).collect();
+        let others: Vec<String> = all.iter().filter_map(|warning| self.warning(warning)).collect();
+        let points = fixed(MISMATCH_POINTS, 0);
+        let together = (!mismatches.is_empty()).then(|| {
+            format!(
+                "What does not suit this trace, being {points} points or more below LRU and no better than random victims: {}.",
+                mismatches.join("; ")
+            )
+        });
+        others.into_iter().chain(together).collect()
     }
 
-    fn warning(&self, warning: &CurveWarning) -> String {
-        match warning {
+    fn warning(&self, warning: &CurveWarning) -> Option<String> {
+        Some(match warning {
             CurveWarning::BelowCycle { capacities, cycle_experts } => format!(
                 "{} {} below the {cycle_experts} experts of one token, where LRU finds next to nothing.",
                 self.places(capacities),
                 if capacities.len() == 1 { "is" } else { "are" }
             ),
-            CurveWarning::Mismatch { policy, capacities, worst } => self.mismatch(policy, capacities, *worst),
+            CurveWarning::Mismatch { .. } => return None,
             CurveWarning::Drift { own, carried } => format!(
                 "Popularity moves: each layer's hottest quarter of experts in the earlier half of the trace serves {} % of \
                  the later half's selections, that of the later half itself {} % (told from {} points on). Profiles and \
@@ -58,24 +68,23 @@ impl Words<'_> {
             CurveWarning::SizesDiffer => {
                 "Experts differ in size by layer, so that Belady's rule is not strictly a bound.".to_owned()
             }
-        }
+        })
     }
 
-    fn mismatch(&self, policy: &str, capacities: &[usize], worst: usize) -> String {
-        let at = self.at(worst);
-        let index = self.curves.curves.iter().position(|curve| curve.name == policy);
-        let hit = index.map_or(0.0, |index| at.policies[index].hit_rate);
+    /// A policy that does not suit the trace, with the place where it is farthest below LRU.
+    fn mismatch(&self, warning: &CurveWarning) -> Option<String> {
+        let CurveWarning::Mismatch { policy, capacities, worst } = warning else { return None };
+        let at = self.at(*worst);
+        let index = self.curves.curves.iter().position(|curve| curve.name == *policy)?;
         let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| rate(value, 1));
-        format!(
-            "{policy} does not suit this trace: at {} it is {} points or more below LRU and no better than random victims \
-             (worst at {}: {} % against {} %, random {} %).",
+        Some(format!(
+            "{policy} at {} ({} % at {}, LRU {} %, random {} %)",
             self.places(capacities),
-            fixed(MISMATCH_POINTS, 0),
-            self.share(worst),
-            rate(hit, 1),
+            rate(at.policies[index].hit_rate, 1),
+            self.share(*worst),
             shown(at.lru_hit_rate),
             shown(at.random_hit_rate)
-        )
+        ))
     }
 
     /// A room in the unit of the sizes.

@@ -226,8 +226,14 @@ fn change(more: f64) -> String {
     }
 }
 
+/// A mean with its interval: `+3.0 (+1.0 to +4.9)`, and ` ?` where that holds zero.
+pub(super) fn mean_and_interval(paired: &PairedDifference) -> String {
+    let mark = if paired.significant { "" } else { " ?" };
+    format!("{} ({}){mark}", signed(paired.mean_points, 1), interval(paired))
+}
+
 /// `+1.0 to +4.9`.
-pub(super) fn interval(paired: &PairedDifference) -> String {
+fn interval(paired: &PairedDifference) -> String {
     format!("{} to {}", signed(paired.low_points, 1), signed(paired.high_points, 1))
 }
 
