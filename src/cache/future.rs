@@ -67,31 +67,22 @@ impl Future {
         let mut upcoming = vec![NEVER_MARK; layers * experts];
         for pass in passes.iter().rev() {
             mark -= u32::from(grouping == Grouping::Layer);
-            let (first, end) = (index(pass.first_row), index(pass.first_row + pass.rows));
             for layer in (0..layers).rev() {
-                let upcoming = &mut upcoming[layer * experts..(layer + 1) * experts];
-                let ranks = |row: usize| row * slots + layer * top_k..row * slots + (layer + 1) * top_k;
+                let rows = index(pass.first_row)..index(pass.first_row + pass.rows);
+                let of_row = |row: usize| (0..top_k).map(move |rank| row * slots + layer * top_k + rank);
+                let event = rows.flat_map(of_row).filter(|slot| ids[*slot] != I::NOBODY);
+                let object = |slot: usize| layer * experts + Into::<u32>::into(ids[slot]) as usize;
                 match grouping {
                     // Two walks, so that several appearances in one event all see the event after it.
                     Grouping::Layer => {
-                        for ranks in (first..end).map(ranks) {
-                            for (next, id) in next[ranks.clone()].iter_mut().zip(&ids[ranks]) {
-                                *next = of(upcoming, *id).copied().unwrap_or(NEVER_MARK);
-                            }
-                        }
-                        for id in (first..end).map(ranks).flat_map(|ranks| &ids[ranks]) {
-                            of(upcoming, *id).into_iter().for_each(|upcoming| *upcoming = mark);
-                        }
+                        event.clone().for_each(|slot| next[slot] = upcoming[object(slot)]);
+                        event.for_each(|slot| upcoming[object(slot)] = mark);
                     }
-                    Grouping::Access => {
-                        for ranks in (first..end).rev().map(ranks) {
-                            for (next, id) in next[ranks.clone()].iter_mut().zip(&ids[ranks]).rev() {
-                                let Some(upcoming) = of(upcoming, *id) else { continue };
-                                mark -= 1;
-                                *next = std::mem::replace(upcoming, mark);
-                            }
-                        }
-                    }
+                    Grouping::Access => event.rev().for_each(|slot| {
+                        mark -= 1;
+                        next[slot] = upcoming[object(slot)];
+                        upcoming[object(slot)] = mark;
+                    }),
                 }
             }
         }
@@ -152,10 +143,4 @@ impl Future {
         }
         first
     }
-}
-
-/// The entry of an expert in the table of its layer; `None` for an empty slot.
-#[inline]
-fn of<I: ExpertNumber>(experts: &mut [u32], id: I) -> Option<&mut u32> {
-    if id == I::NOBODY { None } else { Some(&mut experts[Into::<u32>::into(id) as usize]) }
 }
