@@ -349,7 +349,7 @@ fn oracles_are_marked() {
             ["belady", "belady-size", "unbounded"].iter().any(|name| row["name"] == *name),
             "{row}"
         );
-        assert_eq!(row["needs"]["profile"], row["name"] == "static", "{row}");
+        assert_eq!(row["needs"]["profile"], row["name"] == "static" || row["name"] == "pin+lru", "{row}");
     }
 }
 
