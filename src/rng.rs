@@ -24,6 +24,20 @@ pub enum Purpose {
     GateLookahead = 5,
     /// Which of its two experts the `lecar` cache policy lets choose a victim; the entity is the pool.
     LeCaRChoices = 6,
+    /// Times between arrivals; the entity is the workload.
+    Arrivals = 7,
+    /// Lengths of prompts and answers; the entity is 0 for prompts and 1 for answers.
+    Lengths = 8,
+    /// What requests are about, and which sequence routes them; the entity is the request.
+    RequestRouting = 9,
+    /// How long users think; the entity is the workload.
+    ThinkTime = 10,
+    /// Priorities; the entity is the workload.
+    Priorities = 11,
+    /// Routing beyond a recorded sequence; the entity is the layer.
+    Continuation = 12,
+    /// Popularity of a domain's experts in the synthetic router; the entity is the layer, the replicate the domain.
+    SyntheticDomains = 13,
 }
 
 /// SplitMix64's finaliser (Steele, Lea and Flood, 2014): mixes all bits of a word into all others.

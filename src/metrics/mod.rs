@@ -10,6 +10,7 @@ mod explanation;
 mod prefetch;
 mod quantile;
 mod row;
+mod serving;
 mod summary;
 pub mod timeline;
 mod validation;
@@ -22,6 +23,9 @@ pub use explanation::{Explanation, Relief, Relieved};
 pub use prefetch::PrefetchCounts;
 pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};
+pub use serving::{
+    Energy, ExpertLoad, Goodput, GpuUse, KvUse, Price, RequestCounts, ServingSlice, ServingSummary, TokenCounts,
+};
 pub use summary::{SequenceSummary, Summary};
 pub use validation::{FittedParameter, Held, SeriesErrors, Statistic, ValidationRow, ValidationSeries};
 pub use verdict::{

@@ -17,6 +17,8 @@ pub struct Quantiles {
     pub p50: u64,
     /// 90th percentile.
     pub p90: u64,
+    /// 95th percentile.
+    pub p95: u64,
     /// 99th percentile.
     pub p99: u64,
     /// Largest value.
@@ -37,6 +39,7 @@ impl Quantiles {
             p10: quantile(&values, 10),
             p50: quantile(&values, 50),
             p90: quantile(&values, 90),
+            p95: quantile(&values, 95),
             p99: quantile(&values, 99),
             max,
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccessCounts, LinkUse, PrefetchCounts, Quantiles, TimeShares};
+use super::{AccessCounts, LinkUse, PrefetchCounts, Quantiles, ServingSummary, TimeShares};
 
 /// One sequence of the workload. Routing differs more between prompts than policies do, so every headline number is
 /// given as a range over these.
@@ -63,6 +63,9 @@ pub struct Summary {
     pub prefetch: PrefetchCounts,
     /// Events the engine dispatched.
     pub engine_events: u64,
+    /// Under a load of requests; `None` where sequences are replayed one after another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving: Option<Box<ServingSummary>>,
 }
 
 impl Summary {

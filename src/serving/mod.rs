@@ -7,9 +7,11 @@ mod experts;
 mod kernel;
 mod pass;
 mod rates;
+mod request;
 
 pub use cpu::CpuRates;
 pub use experts::ExpertCosts;
 pub use kernel::{MoeKernel, activation_bytes};
 pub use pass::{PassCosts, StretchCost, WeightSizes};
 pub use rates::{GpuRates, Overheads};
+pub use request::{ClosedLoop, Request, RequestId, RequestSet, RequestView};

@@ -108,6 +108,7 @@ impl Books {
             overshoot_bytes_max: overshoot,
             engine_events: events,
             prefetch,
+            serving: None,
         }
     }
 }
