@@ -6,7 +6,7 @@
 use moesim::catalogue::ModelRow;
 use moesim::catalogue::models;
 use moesim::model::{Attention, Dtype, LayerSpec, ModelSpec};
-use moesim::serving::{GpuRates, MoeKernel, Overheads, PassCosts, StretchCost, WeightSizes};
+use moesim::serving::{GpuRates, MoeKernel, Overheads, PassCosts, StretchCost, WeightSizes, Work};
 use moesim::trace::{Pass, Phase};
 use moesim::units::{Bandwidth, Bytes, FlopRate, SimDuration};
 
@@ -63,8 +63,10 @@ fn pass(sequences: u32, rows: u64, context: u64) -> Pass {
 /// All stretches of a pass in the order of the layers, and the tail.
 fn whole(costs: &PassCosts, layers: usize, pass: &Pass) -> StretchCost {
     let mut each = Vec::new();
-    costs.stretch_costs(pass, &mut each);
-    let mut sum = costs.tail_cost(pass);
+    let mut work = Work::default();
+    work.set(pass, None);
+    costs.stretch_costs(&work, &mut each);
+    let mut sum = costs.tail_cost(&work);
     for layer in 0..layers {
         let one = each[costs.stretch_of(u32::try_from(layer).unwrap())];
         sum.compute += one.compute;
@@ -184,7 +186,11 @@ fn arithmetic_grows_with_sequences_and_one_token_of_each_is_sampled() {
     let time = |pass: &Pass| whole(&costs, 48, pass).compute.as_ns();
     assert_eq!(time(&pass(8, 8, 999)), 8 * time(&pass(1, 1, 999)));
     // All rows pass the layers, the output projection sees one row of each sequence.
-    let tail = |pass: &Pass| costs.tail_cost(pass).compute.as_ns();
+    let tail = |pass: &Pass| {
+        let mut work = Work::default();
+        work.set(pass, None);
+        costs.tail_cost(&work).compute.as_ns()
+    };
     assert_eq!(tail(&pass(8, 8, 999)), 8 * 2 * spec.logits_params());
     assert_eq!(tail(&pass(1, 512, 0)), 2 * spec.logits_params());
     assert_eq!(tail(&pass(4, 2048, 0)), 4 * tail(&pass(1, 512, 0)));

@@ -126,12 +126,21 @@ pub struct TimeShares {
     pub wait_cpu_ns: u64,
     /// Launches, per-layer and per-token costs of the engine.
     pub overhead_ns: u64,
+    /// Exchanges with other GPUs, waits for slower ones included; zero on one GPU.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub exchange_ns: u64,
+}
+
+/// Whether a share that one GPU never has is left out of a file.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 impl TimeShares {
     /// The span: all shares together.
     pub fn total_ns(&self) -> u64 {
-        self.gpu_compute_ns + self.waits_ns() + self.overhead_ns
+        self.gpu_compute_ns + self.waits_ns() + self.overhead_ns + self.exchange_ns
     }
 
     /// All the time that the GPU stream stood idle.
@@ -146,6 +155,7 @@ impl TimeShares {
         self.wait_nvme_ns += other.wait_nvme_ns;
         self.wait_cpu_ns += other.wait_cpu_ns;
         self.overhead_ns += other.overhead_ns;
+        self.exchange_ns += other.exchange_ns;
     }
 }
 

@@ -205,6 +205,11 @@ pub struct SharedRoom {
 }
 
 impl SharedRoom {
+    /// What both may take together.
+    pub fn all(&self) -> Bytes {
+        self.bytes
+    }
+
     /// What is left for experts beside the keys and values of `sequences` sequences of `context` tokens each.
     pub fn for_experts(&self, context: u64, sequences: u64) -> Bytes {
         self.bytes.saturating_sub(kv_bytes(&self.layers, context, self.kv, sequences))
@@ -237,6 +242,11 @@ impl Plan {
         self.cache.build(&future.map(|future| future.first_events()).unwrap_or_default())
     }
 
+    /// The same where only some experts, by layer and number, can come to lie in it.
+    pub fn build_cache_of(&self, holds: impl Fn(u32, u32) -> bool) -> ExpertCache<Box<dyn Policy>> {
+        self.cache.build_with(&[], |layer, expert| holds(layer, expert))
+    }
+
     /// The same as it stands before the pass of index `pass`, whose first event has number `event`, where the cache is
     /// brought back to its start between sequences. Nothing is left of what the policy saw before.
     pub fn rebuild_cache(&self, pass: usize, event: u64) -> ExpertCache<Box<dyn Policy>> {
@@ -260,6 +270,14 @@ impl CachePlan {
 
     /// The cache at its start; `first_events` is empty unless the policy reads the future.
     pub fn build(&self, first_events: &[u64]) -> ExpertCache<Box<dyn Policy>> {
+        self.build_with(first_events, |_, _| true)
+    }
+
+    fn build_with(
+        &self,
+        first_events: &[u64],
+        holds: impl Fn(u32, u32) -> bool,
+    ) -> ExpertCache<Box<dyn Policy>> {
         let shape = &self.shape;
         let mut cache = ExpertCache::new(shape.clone(), |input| {
             let range = (input.pool * input.objects) as usize..((input.pool + 1) * input.objects) as usize;
@@ -273,7 +291,9 @@ impl CachePlan {
         });
         cache = cache.with_admission(self.admission);
         if self.start_filled {
-            cache.fill(first_events, &self.elsewhere);
+            cache.fill_with(first_events, |layer, expert| {
+                !self.elsewhere.contains(&layer) && holds(layer, expert)
+            });
         }
         cache
     }

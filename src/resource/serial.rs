@@ -33,6 +33,11 @@ impl SerialDevice {
         Job { start, end }
     }
 
+    /// Nothing is begun before `time`; the device stands idle until then.
+    pub fn idle_until(&mut self, time: SimTime) {
+        self.free_at = self.free_at.max(time);
+    }
+
     /// When everything submitted so far is done.
     pub fn free_at(&self) -> SimTime {
         self.free_at

@@ -8,10 +8,12 @@ mod kernel;
 mod pass;
 mod rates;
 mod request;
+mod work;
 
 pub use cpu::CpuRates;
 pub use experts::ExpertCosts;
 pub use kernel::{MoeKernel, activation_bytes};
 pub use pass::{PassCosts, StretchCost, WeightSizes};
 pub use rates::{GpuRates, Overheads};
+pub use work::{NextRuns, SequenceGroup, Work};
 pub use request::{ClosedLoop, Request, RequestId, RequestSet, RequestView};

@@ -7,9 +7,8 @@
 //! dense layers before it, its attention, router and shared experts; the tail holds trailing layers and the output
 //! projection.
 
-use super::{ExpertCosts, GpuRates, MoeKernel, Overheads};
+use super::{ExpertCosts, GpuRates, MoeKernel, Overheads, SequenceGroup, Work};
 use crate::model::{Dtype, LayerSpec, ModelSpec};
-use crate::trace::Pass;
 use crate::units::{Bytes, SimDuration};
 
 /// GPU work without routed experts in it, and what it costs in one pass.
@@ -110,9 +109,10 @@ impl PassCosts {
     }
 
     /// Costs of the distinct stretches in a pass, to be indexed by [`PassCosts::stretch_of`].
-    pub fn stretch_costs(&self, pass: &Pass, costs: &mut Vec<StretchCost>) {
+    pub fn stretch_costs(&self, work: &Work, costs: &mut Vec<StretchCost>) {
         costs.clear();
-        costs.extend(self.stretches.iter().map(|stretch| self.cost(stretch, pass, pass.rows)));
+        let rows = work.own_rows();
+        costs.extend(self.stretches.iter().map(|stretch| self.cost(stretch, work, rows)));
     }
 
     /// Which of the stretch costs is that of a MoE layer.
@@ -122,9 +122,9 @@ impl PassCosts {
 
     /// What follows the last MoE layer: trailing layers for all tokens, and the output projection for the one token of
     /// each sequence that is sampled.
-    pub fn tail_cost(&self, pass: &Pass) -> StretchCost {
-        let sampled = u64::from(pass.sequences);
-        let (tail, head) = (self.cost(&self.tail, pass, pass.rows), self.cost(&self.head, pass, sampled));
+    pub fn tail_cost(&self, work: &Work) -> StretchCost {
+        let tail = self.cost(&self.tail, work, work.own_rows());
+        let head = self.cost(&self.head, work, work.sampled);
         StretchCost {
             compute: tail.compute + head.compute,
             overhead: tail.overhead + head.overhead,
@@ -133,33 +133,31 @@ impl PassCosts {
         }
     }
 
-    fn cost(&self, stretch: &Stretch, pass: &Pass, rows: u64) -> StretchCost {
-        let sequences = u64::from(pass.sequences.max(1));
-        // Tokens of one sequence: one where it decodes.
-        let own = pass.rows.div_ceil(sequences);
-        // Each token sees half of its own sequence's tokens in the pass on average.
-        let seen = pass.context + own.div_ceil(2);
-        let cache_bytes = |layer: &LayerSpec| {
-            let one = match own {
-                1 => layer.decode_cache_bytes(pass.context + 1, self.kv),
-                // The cache is read once for all tokens of the sequence.
-                own => layer.kv_bytes(pass.context + own, self.kv) + layer.state_bytes(),
-            };
-            one.times(sequences)
-        };
-        let attention_flops = |layer: &LayerSpec| {
-            let one =
-                if own == 1 { layer.attention_flops(seen) } else { layer.prefill_attention_flops(seen) };
-            one.saturating_mul(pass.rows)
-        };
-        let bytes = stretch.weight_bytes + stretch.layers.iter().map(cache_bytes).sum();
-        let flops = 2 * stretch.params * rows + stretch.layers.iter().map(attention_flops).sum::<u64>();
+    fn cost(&self, stretch: &Stretch, work: &Work, rows: u64) -> StretchCost {
+        let (mut cache_bytes, mut attention_flops) = (Bytes::ZERO, 0_u64);
+        for layer in &stretch.layers {
+            for group in &work.groups {
+                cache_bytes += self.cache_bytes(layer, group);
+                attention_flops += attention_flops_of(layer, group);
+            }
+        }
+        let bytes = stretch.weight_bytes + cache_bytes;
+        let flops = 2 * stretch.params * rows + attention_flops;
         StretchCost {
             compute: self.rates.time(flops, bytes),
             overhead: self.overheads.of_layer().times(stretch.layers.len() as u64),
             bytes,
             flops,
         }
+    }
+
+    /// What attention moves of the caches of a group's sequences. The cache is read once for all tokens of a sequence.
+    fn cache_bytes(&self, layer: &LayerSpec, group: &SequenceGroup) -> Bytes {
+        let one = match group.tokens {
+            1 => layer.decode_cache_bytes(group.context + 1, self.kv),
+            own => layer.kv_bytes(group.context + own, self.kv) + layer.state_bytes(),
+        };
+        one.times(u64::from(group.sequences))
     }
 
     /// The same on a GPU of other rates, those of the kernel of routed experts included.
@@ -175,4 +173,14 @@ impl PassCosts {
         let experts = self.experts.with_kernel(self.experts.kernel().with_fixed(fixed));
         Self { overheads, experts, ..self.clone() }
     }
+}
+
+/// FLOPs of the attention of a group's tokens: each sees half of its own sequence's tokens in the pass on average.
+fn attention_flops_of(layer: &LayerSpec, group: &SequenceGroup) -> u64 {
+    let seen = group.context + group.tokens.div_ceil(2);
+    let one = match group.tokens {
+        1 => layer.attention_flops(seen),
+        _ => layer.prefill_attention_flops(seen),
+    };
+    one.saturating_mul(group.tokens).saturating_mul(u64::from(group.sequences))
 }

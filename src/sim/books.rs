@@ -3,7 +3,8 @@
 use crate::metrics::{
     AccessCounts, LinkUse, PrefetchCounts, Quantiles, SequenceSummary, Summary, TimeShares,
 };
-use crate::trace::{Pass, Phase};
+use crate::serving::Work;
+use crate::trace::Phase;
 use crate::units::{SimDuration, SimTime};
 
 /// What ended an idle time of the GPU stream.
@@ -58,8 +59,13 @@ impl Books {
         }
     }
 
+    /// The GPU stream exchanged with others, or waited for slower ones.
+    pub(super) fn exchanged(&mut self, span: SimDuration) {
+        self.current.exchange_ns += span.as_ns();
+    }
+
     /// Closes the books of a pass that took `span`, which its shares must add up to.
-    pub(super) fn close_pass(&mut self, pass: &Pass, span: SimDuration, decode_before: (u64, u64)) {
+    pub(super) fn close_pass(&mut self, pass: &Work, span: SimDuration, decode_before: (u64, u64)) {
         let shares = std::mem::take(&mut self.current);
         assert_eq!(shares.total_ns(), span.as_ns(), "the shares of a pass add up to its span");
         if self.sequences.last().is_none_or(|last| last.sequence != pass.sequence) {

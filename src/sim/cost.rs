@@ -10,7 +10,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
     /// Cost of one launch over `count` experts with these tokens each.
     pub(super) fn launch_cost(&self, tokens: impl Iterator<Item = u64>, count: usize) -> StretchCost {
         let experts = self.plan.costs.experts();
-        let compute = if self.current_pass().rows == 1 {
+        let compute = if self.work.rows == 1 {
             experts.single_token_time(self.layer, count)
         } else {
             experts.launch_time(self.layer, tokens)

@@ -26,6 +26,10 @@ pub(super) enum Happening {
     PassBegins,
     /// The stretch before the experts of the current layer has computed on the GPU: the router's choice is known.
     Routed,
+    /// All GPUs have what they need of the tokens: the layer event may begin.
+    Dispatched,
+    /// All GPUs have what they need of the layer before: the next one begins.
+    LayerBegins,
     /// The resident experts of the current layer have computed.
     ResidentDone,
     /// What runs on a device has ended.
@@ -44,7 +48,7 @@ impl Event for Happening {
             Self::DeviceDone(Device::Cpu) => Rank::ComputeDone,
             Self::DeviceDone(_) | Self::BusTick(_) => Rank::TransferDone,
             Self::Routed | Self::ResidentDone | Self::MissingDone | Self::PassDone => Rank::ComputeDone,
-            Self::PassBegins => Rank::Dispatch,
+            Self::PassBegins | Self::Dispatched | Self::LayerBegins => Rank::Dispatch,
         }
     }
 }

@@ -113,7 +113,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
     }
 
     fn activation_bytes(&self) -> Bytes {
-        self.plan.placement.activation_bytes.times(self.current_pass().rows)
+        self.plan.placement.activation_bytes.times(self.work.rows)
     }
 
     /// How long the activations of this pass take one way.

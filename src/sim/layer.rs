@@ -3,7 +3,8 @@
 use crate::cache::replay::{Routing, tally};
 use crate::cache::{ExpertCache, Lookup, Policy};
 use crate::metrics::AccessCounts;
-use crate::trace::{ExpertNumber, Pass};
+use crate::serving::Work;
+use crate::trace::ExpertNumber;
 use crate::units::{Bytes, SimTime};
 
 /// What becomes of an expert that is not resident.
@@ -115,13 +116,13 @@ impl LayerEvent {
         &mut self,
         cache: &mut ExpertCache<P>,
         routing: &Routing<'_, I>,
-        pass: &Pass,
-        layer: u32,
+        pass: &Work,
+        (layer, mask): (u32, Option<&[bool]>),
         counts: &mut AccessCounts,
     ) {
         self.begin();
         let mut number = self.number;
-        routing.open_event(cache, pass, layer, &mut number, counts, |slot, expert, found| {
+        routing.open_event(cache, pass, layer, mask, &mut number, counts, |slot, expert, found| {
             self.place(expert, found, routing.weight(slot));
         });
         self.number = number;
@@ -131,8 +132,8 @@ impl LayerEvent {
     pub(super) fn ask_without_cache<I: ExpertNumber>(
         &mut self,
         routing: &Routing<'_, I>,
-        pass: &Pass,
-        layer: u32,
+        pass: &Work,
+        (layer, mask): (u32, Option<&[bool]>),
         size: u64,
         counts: &mut AccessCounts,
         mut hits: impl FnMut() -> bool,
@@ -143,6 +144,9 @@ impl LayerEvent {
         counts.events += 1;
         routing.selections(pass, layer, |slot, expert| {
             let index = expert as usize;
+            if mask.is_some_and(|mask| !mask[index]) {
+                return;
+            }
             let again = self.stamp[index] == self.stamps;
             if !again {
                 self.stamp[index] = self.stamps;

@@ -9,27 +9,28 @@ use crate::trace::ExpertNumber;
 impl<I: ExpertNumber> Simulation<'_, I> {
     /// Asks the cache for the experts of the layer and decides what becomes of those it does not hold.
     pub(super) fn decide(&mut self) {
-        let (pass, layer, home) = (self.current_pass(), self.layer, self.home());
+        let (work, layer, home) = (&self.work, self.layer, self.home());
         let size = self.plan.costs.experts().bytes(layer).get();
-        let counts = self.books.counts(pass.phase);
+        let counts = self.books.counts(work.phase);
+        let mask = self.part.mask(layer);
         let cached = home == LayerHome::Gpu && self.assumed.is_none() && self.foretold.is_none();
         if cached {
-            self.event.ask(&mut self.cache, &self.routing, pass, layer, counts);
+            self.event.ask(&mut self.cache, &self.routing, work, (layer, mask), counts);
         } else if let Some(foretold) = &mut self.foretold {
             foretold.begin_event(layer);
-            self.event.ask_without_cache(&self.routing, pass, layer, size, counts, || foretold.hits());
+            self.event.ask_without_cache(&self.routing, work, (layer, mask), size, counts, || foretold.hits());
             foretold.end_event();
         } else {
             let mut assumed = self.assumed.as_mut().filter(|_| home == LayerHome::Gpu);
             let hits = || assumed.as_mut().is_some_and(|assumed| assumed.next());
-            self.event.ask_without_cache(&self.routing, pass, layer, size, counts, hits);
+            self.event.ask_without_cache(&self.routing, work, (layer, mask), size, counts, hits);
         }
         if !self.event.missing.is_empty() {
             self.claim_prefetched();
             match home {
                 LayerHome::Gpu => self.choose_fates(),
                 LayerHome::CpuExperts | LayerHome::Cpu => {
-                    let offload = self.plan.placement.offload_tokens.is_some_and(|least| pass.rows >= least);
+                    let offload = self.plan.placement.offload_tokens.is_some_and(|least| self.work.rows >= least);
                     self.set_fates(if offload { Fate::Fetch } else { Fate::Cpu });
                 }
             }
@@ -78,10 +79,9 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         match self.plan.placement.miss.below_ppm {
             None => self.set_fates(fate),
             Some(limit) => {
-                let pass = self.current_pass();
                 for index in 0..self.event.missing.len() {
                     let missing = self.event.missing[index];
-                    let small = self.largest_share_ppm(pass, missing.expert) < limit;
+                    let small = self.largest_share_ppm(missing.expert) < limit;
                     if small && missing.fate == Fate::Fetch && !missing.under_way {
                         self.event.missing[index].fate = fate;
                     }
@@ -92,7 +92,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
 
     /// The largest share of a token's gate weight that an expert has among the tokens that ask for it, in parts per
     /// million. Where weights are unknown every expert of a token counts the same.
-    fn largest_share_ppm(&self, pass: &crate::trace::Pass, expert: u32) -> u64 {
+    fn largest_share_ppm(&self, expert: u32) -> u64 {
         let top_k = self.routing.top_k().max(1);
         let (mut largest, mut row, mut total, mut own, mut seen) = (0, 0, 0_u64, None, 0_u64);
         let close = |total: u64, own: Option<u64>, seen: u64, largest: &mut u64| {
@@ -101,7 +101,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
                 *largest = share.max(*largest);
             }
         };
-        self.routing.selections(pass, self.layer, |slot, found| {
+        self.routing.selections(&self.work, self.layer, |slot, found| {
             if slot / top_k != row {
                 close(total, own, seen, &mut largest);
                 (row, total, own, seen) = (slot / top_k, 0, None, 0);
@@ -123,7 +123,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
             return;
         }
         let layer = self.layer;
-        let phase = self.current_pass().phase;
+        let phase = self.work.phase;
         let counts = self.books.counts(phase);
         let wanted = |fate| matches!(fate, Fate::Fetch | Fate::Prefetched | Fate::Cpu);
         let Some(dram) = &mut self.dram else {
@@ -166,7 +166,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
     }
 
     fn book_fates(&mut self) {
-        let phase = self.current_pass().phase;
+        let phase = self.work.phase;
         let counts = self.books.counts(phase);
         for missing in &self.event.missing {
             let (count, weight) = match missing.fate {

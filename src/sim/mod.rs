@@ -24,6 +24,7 @@ mod faster;
 mod fetch;
 mod foretold;
 mod layer;
+mod pace;
 mod miss;
 mod prefetching;
 mod recorder;

@@ -10,6 +10,7 @@ use crate::metrics::PrefetchCounts;
 use crate::plan::{LayerHome, Plan, PrefetchPlan};
 use crate::prefetch::{Claim, Observed, PredictorInput, PrefetchShape, Prefetcher, Request, Target};
 use crate::resource::{Class, Transfer};
+use crate::serving::NextRuns;
 use crate::trace::ExpertNumber;
 use crate::units::{Bytes, SimDuration};
 
@@ -126,17 +127,19 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         prefetching.prefetcher.event_over(self.layer, &mut prefetching.cancelled);
         prefetching.take_back(&mut self.fabric);
         let shape = &self.plan.cache.shape;
-        let passes = &self.plan.workload.passes;
-        let goes_on =
-            passes.get(self.pass + 1).is_some_and(|next| next.sequence == passes[self.pass].sequence);
+        let goes_on = !self.work.next_runs.is_empty();
         let left = shape.layers - 1 - self.layer + if goes_on { shape.layers } else { 0 };
         let truth = |target: Target, out: &mut Vec<u32>| {
-            let pass = &passes[self.pass + usize::from(target.next_pass)];
-            self.routing.selections(pass, target.layer, |_, expert| {
+            let seen = |_, expert| {
                 if !out.contains(&expert) {
                     out.push(expert);
                 }
-            });
+            };
+            if target.next_pass {
+                self.routing.selections(&NextRuns(&self.work), target.layer, seen);
+            } else {
+                self.routing.selections(&self.work, target.layer, seen);
+            }
         };
         let resident = |object: u32| {
             let (layer, expert) = (object / shape.experts, object % shape.experts);

@@ -181,7 +181,7 @@ impl Recorder {
 impl<I: ExpertNumber> Simulation<'_, I> {
     /// Writes down a stretch of time of the pass being served.
     fn note(&mut self, lane: Lane, (start, end): (SimTime, SimTime), activity: Activity, moved: (u64, u64)) {
-        let pass = self.current_pass();
+        let (sequence, context) = (self.work.sequence, self.work.context());
         let (bytes, overhead_ns) = moved;
         let slice = Slice {
             lane,
@@ -189,8 +189,8 @@ impl<I: ExpertNumber> Simulation<'_, I> {
             end_ns: end.as_ns(),
             activity,
             pass: self.pass as u64,
-            sequence: pass.sequence,
-            context: pass.context,
+            sequence,
+            context,
             bytes,
             overhead_ns,
         };
@@ -202,8 +202,8 @@ impl<I: ExpertNumber> Simulation<'_, I> {
     /// The pass that began then ends now.
     pub(super) fn record_pass(&mut self, began: SimTime) {
         if self.recorder.is_some() {
-            let pass = self.current_pass();
-            let activity = Activity::Pass { prefill: pass.phase == Phase::Prefill, tokens: pass.rows };
+            let activity =
+                Activity::Pass { prefill: self.work.phase == Phase::Prefill, tokens: self.work.rows };
             self.note(Lane::Passes, (began, self.engine.now()), activity, (0, 0));
         }
     }

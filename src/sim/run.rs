@@ -3,6 +3,7 @@
 use super::books::{Books, Wait};
 use super::cpu::{CpuJob, CpuWork};
 use super::event::{Device, Happening};
+use super::pace::{Part, Pause};
 use super::fabric::{Fabric, Finished};
 use super::foretold::ForetoldHits;
 use super::layer::{AssumedHits, Fate, LayerEvent};
@@ -16,8 +17,8 @@ use crate::metrics::Summary;
 use crate::metrics::timeline::{Timeline, Window};
 use crate::plan::{LayerHome, Overlap, Plan};
 use crate::resource::SerialDevice;
-use crate::serving::StretchCost;
-use crate::trace::{ExpertNumber, Ids, Pass};
+use crate::serving::{StretchCost, Work};
+use crate::trace::{ExpertNumber, Ids};
 use crate::units::{SimDuration, SimTime};
 
 /// Simulates one configuration.
@@ -26,8 +27,8 @@ use crate::units::{SimDuration, SimTime};
 /// A simulation that does not advance, which would be a bug of the simulator.
 pub fn simulate(plan: &Plan) -> Result<Summary> {
     let (summary, _) = match plan.workload.trace.ids() {
-        Ids::U8(ids) => Simulation::new(plan, ids).run(None),
-        Ids::U16(ids) => Simulation::new(plan, ids).run(None),
+        Ids::U8(ids) => Simulation::new(plan, ids, Part::whole(plan)).run(None),
+        Ids::U16(ids) => Simulation::new(plan, ids, Part::whole(plan)).run(None),
     }?;
     Ok(summary)
 }
@@ -40,8 +41,8 @@ pub fn simulate(plan: &Plan) -> Result<Summary> {
 pub fn record(plan: &Plan, window: Window) -> Result<(Summary, Timeline)> {
     let recorder = Some(Box::new(Recorder::new(plan, window)));
     match plan.workload.trace.ids() {
-        Ids::U8(ids) => Simulation::new(plan, ids).run(recorder),
-        Ids::U16(ids) => Simulation::new(plan, ids).run(recorder),
+        Ids::U8(ids) => Simulation::new(plan, ids, Part::whole(plan)).run(recorder),
+        Ids::U16(ids) => Simulation::new(plan, ids, Part::whole(plan)).run(recorder),
     }
     .map(|(summary, recorder)| {
         let span_ns = summary.span_ns;
@@ -53,7 +54,7 @@ pub(super) struct Simulation<'a, I> {
     pub(super) plan: &'a Plan,
     pub(super) routing: Routing<'a, I>,
     pub(super) engine: Engine<Happening>,
-    gpu: SerialDevice,
+    pub(super) gpu: SerialDevice,
     pub(super) fabric: Fabric,
     pub(super) cache: ExpertCache<Box<dyn Policy>>,
     /// Host memory as a cache over NVMe.
@@ -69,9 +70,11 @@ pub(super) struct Simulation<'a, I> {
     /// Of the caches before this one, where each sequence has its own.
     overshoot_max: u64,
     pub(super) books: Books,
-    layers: u32,
-    /// Position in the list of passes, the layer being served, and its event.
+    /// Which layers and experts are this GPU's.
+    pub(super) part: Part<'a>,
+    /// Number of the pass, what it has to do, the layer being served, and its event.
     pub(super) pass: usize,
+    pub(super) work: Work,
     pass_began: SimTime,
     pub(super) layer: u32,
     pub(super) event: LayerEvent,
@@ -82,13 +85,16 @@ pub(super) struct Simulation<'a, I> {
     pub(super) cpu_waits_for: usize,
     stretch_costs: Vec<StretchCost>,
     decode_before: (u64, u64),
+    sequence_before: u32,
     /// What ended last beside the GPU stream, and so ends the stream's idle time if it stood idle.
     pub(super) wait: Wait,
+    /// What others are to hear of before anything goes on.
+    pub(super) pause: Option<Pause>,
     pub(super) recorder: Option<Box<Recorder>>,
 }
 
 impl<'a, I: ExpertNumber> Simulation<'a, I> {
-    fn new(plan: &'a Plan, ids: &'a [I]) -> Self {
+    pub(super) fn new(plan: &'a Plan, ids: &'a [I], part: Part<'a>) -> Self {
         let workload = &plan.workload;
         let routing = Routing::new(&workload.trace, ids, workload.future.as_deref(), plan.cache.grouping);
         Self {
@@ -97,11 +103,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             engine: Engine::default(),
             gpu: SerialDevice::default(),
             fabric: Fabric::new(&plan.machine),
-            cache: if plan.placement.exclusive {
-                plan.build_cache().telling_evictions()
-            } else {
-                plan.build_cache()
-            },
+            cache: part.cache(plan),
             dram: plan.placement.dram.as_ref().map(|dram| dram.build(&[])),
             assumed: plan.cache.hit_rate_ppm.map(AssumedHits::new),
             foretold: workload.foretold.as_deref().map(|needs| ForetoldHits::new(needs, &plan.cache.shape)),
@@ -110,8 +112,9 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             prefetching: plan.prefetch.as_ref().map(|prefetch| Prefetching::new(prefetch, plan)),
             overshoot_max: 0,
             books: Books::default(),
-            layers: plan.cache.shape.layers,
+            part,
             pass: 0,
+            work: Work::default(),
             pass_began: SimTime::ZERO,
             layer: 0,
             event: LayerEvent::new(plan.cache.shape.experts),
@@ -120,23 +123,53 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             cpu_waits_for: 0,
             stretch_costs: Vec::new(),
             decode_before: (0, 0),
+            sequence_before: 0,
             wait: Wait::Cpu,
+            pause: None,
             recorder: None,
         }
     }
 
     fn run(mut self, recorder: Option<Box<Recorder>>) -> Result<(Summary, Option<Box<Recorder>>)> {
         self.recorder = recorder;
-        if !self.plan.workload.passes.is_empty() {
-            self.engine.schedule_at(SimTime::ZERO, Happening::PassBegins);
+        let passes = &self.plan.workload.passes;
+        for (index, pass) in passes.iter().enumerate() {
+            self.work.set(pass, passes.get(index + 1));
+            self.begin(self.engine.now());
+            self.turn()?;
         }
         // A prefetch in vain may outlast the last token: nobody waits for its end.
-        while self.pass < self.plan.workload.passes.len()
-            && let Some(happening) = self.engine.next()?
-        {
+        let span = self.engine.now().since(SimTime::ZERO);
+        Ok(self.finish(span))
+    }
+
+    /// Closes the books of a run that took `span`.
+    pub(super) fn finish(mut self, span: SimDuration) -> (Summary, Option<Box<Recorder>>) {
+        if let Some(prefetching) = &mut self.prefetching {
+            prefetching.end_of_sequence(&mut self.fabric);
+        }
+        let mut links = vec![self.gpu.usage("gpu", span)];
+        links.extend(self.fabric.usage(span));
+        let foretold = self.foretold.as_ref().map_or(0, ForetoldHits::overshoot_max);
+        let overshoot = self.overshoot_max.max(self.cache.overshoot_max()).max(foretold);
+        let prefetch = self.prefetching.map(Prefetching::into_counts).unwrap_or_default();
+        let summary = self.books.summarise(links, span, overshoot, self.engine.dispatched(), prefetch);
+        (summary, self.recorder)
+    }
+
+    /// Begins the pass that `work` describes, then or as soon as the clock allows.
+    pub(super) fn begin(&mut self, at: SimTime) {
+        self.engine.schedule_at(at.max(self.engine.now()), Happening::PassBegins);
+    }
+
+    /// Goes on until the pass is over, or until others are to hear of something.
+    pub(super) fn turn(&mut self) -> Result<Pause> {
+        while let Some(happening) = self.engine.next()? {
             match happening {
                 Happening::PassBegins => self.begin_pass(),
-                Happening::Routed => self.route(),
+                Happening::Routed => self.routed(),
+                Happening::Dispatched => self.dispatched(),
+                Happening::LayerBegins => self.layer_begins(),
                 Happening::ResidentDone => self.resident_done(),
                 Happening::DeviceDone(device) => self.device_done(device),
                 Happening::BusTick(generation) => {
@@ -152,25 +185,11 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
                 Happening::PassDone => self.finish_pass(),
             }
             self.record_levels();
+            if let Some(pause) = self.pause.take() {
+                return Ok(pause);
+            }
         }
-        if self.pass < self.plan.workload.passes.len() {
-            return Err(Error::new(format!("pass {} waits for something that never comes", self.pass)));
-        }
-        if let Some(prefetching) = &mut self.prefetching {
-            prefetching.end_of_sequence(&mut self.fabric);
-        }
-        let span = self.engine.now().since(SimTime::ZERO);
-        let mut links = vec![self.gpu.usage("gpu", span)];
-        links.extend(self.fabric.usage(span));
-        let foretold = self.foretold.as_ref().map_or(0, ForetoldHits::overshoot_max);
-        let overshoot = self.overshoot_max.max(self.cache.overshoot_max()).max(foretold);
-        let prefetch = self.prefetching.map(Prefetching::into_counts).unwrap_or_default();
-        let summary = self.books.summarise(links, span, overshoot, self.engine.dispatched(), prefetch);
-        Ok((summary, self.recorder))
-    }
-
-    pub(super) fn current_pass(&self) -> &'a Pass {
-        &self.plan.workload.passes[self.pass]
+        Err(Error::new(format!("pass {} waits for something that never comes", self.pass)))
     }
 
     pub(super) fn home(&self) -> LayerHome {
@@ -192,22 +211,24 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
     }
 
     fn begin_pass(&mut self) {
-        let pass = self.current_pass();
-        let previous = self.pass.checked_sub(1).map(|index| self.plan.workload.passes[index].sequence);
-        if previous != Some(pass.sequence) {
+        let previous = (self.pass > 0).then_some(self.sequence_before);
+        if previous != Some(self.work.sequence) {
             self.begin_sequence(previous.is_some());
         }
+        self.sequence_before = self.work.sequence;
         if let Some(shared) = &self.plan.cache.shared_with_kv {
-            let sequences = u64::from(pass.sequences);
-            let room = shared.for_experts(pass.context + pass.rows / sequences, sequences);
-            self.cache.set_capacity(room.get().min(self.plan.cache.shape.total()));
+            let room = self.part.room(shared, &self.work);
+            self.cache.set_capacity(room.min(self.part.experts_bytes(self.plan)));
         }
         self.pass_began = self.engine.now();
+        // Between two passes nobody waits.
+        self.gpu.idle_until(self.pass_began);
         self.decode_before = (self.books.decode.lookups, self.books.decode.hits);
-        self.books.counts(pass.phase).tokens += pass.rows;
-        self.layer = 0;
-        self.plan.costs.stretch_costs(pass, &mut self.stretch_costs);
-        self.begin_layer(self.plan.costs.overheads().per_pass);
+        self.books.counts(self.work.phase).tokens += self.work.rows;
+        self.layer = self.part.layers.start;
+        self.plan.costs.stretch_costs(&self.work, &mut self.stretch_costs);
+        let first = self.part.layers.start == 0;
+        self.begin_layer(if first { self.plan.costs.overheads().per_pass } else { SimDuration::ZERO });
     }
 
     fn begin_sequence(&mut self, is_another: bool) {
@@ -230,29 +251,34 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
     }
 
     /// The stretch up to the router of the current layer, or the tail where there is no further layer.
-    fn begin_layer(&mut self, extra_overhead: SimDuration) {
-        let (mut cost, launch, end) = if self.layer < self.layers {
+    pub(super) fn begin_layer(&mut self, extra_overhead: SimDuration) {
+        if self.layer == self.part.layers.end && self.part.is_followed {
+            // Another GPU has the layers that follow.
+            self.engine.schedule_in(SimDuration::ZERO, Happening::PassDone);
+            return;
+        }
+        let has_experts = self.layer < self.part.layers.end;
+        let (mut cost, launch, end) = if has_experts {
             let stretch = self.plan.costs.stretch_of(self.layer);
             (self.stretch_costs[stretch], Launch::Stretch, Happening::Routed)
         } else {
-            (self.plan.costs.tail_cost(self.current_pass()), Launch::Head, Happening::PassDone)
+            (self.plan.costs.tail_cost(&self.work), Launch::Head, Happening::PassDone)
         };
         cost.overhead += extra_overhead;
-        if self.layer < self.layers && self.home() == LayerHome::Cpu {
+        if has_experts && self.home() == LayerHome::Cpu {
             let duration = self.cpu_time(cost.bytes, cost.flops) + extra_overhead;
             let job = CpuJob { work: CpuWork::Stretch, duration, bytes: cost.bytes };
             self.fabric.compute(&mut self.engine, job);
             return;
         }
-        if self.layer < self.layers
-            && let Some(prefetching) = &self.prefetching
-        {
+        if has_experts && let Some(prefetching) = &self.prefetching {
             cost.overhead += prefetching.cost();
         }
         self.compute(cost, launch, end);
     }
 
-    fn route(&mut self) {
+    /// The router's choice is known.
+    pub(super) fn route(&mut self) {
         self.decide();
         self.resident_done = false;
         if self.plan.machine.overlap != Overlap::None {
@@ -283,7 +309,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             Some(Finished::Moved(device, tag)) => self.moved(device, tag),
             Some(Finished::Computed(CpuWork::Stretch)) => {
                 self.wait = Wait::Cpu;
-                self.route();
+                self.routed();
             }
             Some(Finished::Computed(CpuWork::Experts)) => self.experts_computed(),
             None => {}
@@ -324,17 +350,16 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         if done {
             self.resident_done = false;
             self.layer += 1;
-            self.begin_layer(SimDuration::ZERO);
+            self.layer_done();
         }
     }
 
     fn finish_pass(&mut self) {
         let span = self.engine.now().since(self.pass_began);
-        self.books.close_pass(self.current_pass(), span, self.decode_before);
+        self.settle_wait();
+        self.books.close_pass(&self.work, span, self.decode_before);
         self.record_pass(self.pass_began);
         self.pass += 1;
-        if self.pass < self.plan.workload.passes.len() {
-            self.engine.schedule_in(SimDuration::ZERO, Happening::PassBegins);
-        }
+        self.pause = Some(Pause::PassDone);
     }
 }

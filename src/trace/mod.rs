@@ -17,4 +17,4 @@ pub use csv_twin::{write_csv, write_csv_file};
 pub use data::{ExpertNumber, Ids, NO_EXPERT_U8, NO_EXPERT_U16, SequenceMeta, Trace, TraceHeader};
 pub use format::{Compression, write, write_file};
 pub use import::{ImportOptions, Imported, open};
-pub use passes::{Pass, PassOptions, passes};
+pub use passes::{Pass, PassOptions, RowRun, RowRuns, passes};

@@ -22,6 +22,28 @@ pub struct Pass {
     pub sequences: u32,
 }
 
+/// Consecutive rows of a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowRun {
+    /// The first of them.
+    pub first_row: u64,
+    /// How many.
+    pub rows: u64,
+}
+
+/// Whatever reads rows of a trace: one run of them, or several.
+pub trait RowRuns {
+    /// Tells every run, in order.
+    fn each_run(&self, tell: impl FnMut(RowRun));
+}
+
+impl RowRuns for Pass {
+    #[inline]
+    fn each_run(&self, mut tell: impl FnMut(RowRun)) {
+        tell(RowRun { first_row: self.first_row, rows: self.rows });
+    }
+}
+
 /// Which part of a trace is replayed, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassOptions {

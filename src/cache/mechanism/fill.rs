@@ -9,6 +9,11 @@ impl<P: Policy> ExpertCache<P> {
     /// policies that read the future, and is empty for all others. Layers in `elsewhere` are left out: their experts never
     /// come here.
     pub fn fill(&mut self, first_events: &[u64], elsewhere: &[u32]) {
+        self.fill_with(first_events, |layer, _| !elsewhere.contains(&layer));
+    }
+
+    /// The same with only those experts, by layer and number, that can come here.
+    pub fn fill_with(&mut self, first_events: &[u64], comes: impl Fn(u32, u32) -> bool) {
         for index in 0..self.pools.len() {
             let first = u32::try_from(index).unwrap_or(0) * self.pool_objects;
             let mut wanted = self.pools[index].policy.preload();
@@ -22,7 +27,7 @@ impl<P: Policy> ExpertCache<P> {
             }
             for local in wanted {
                 let object = (first + local) as usize;
-                if elsewhere.contains(&((first + local) / self.shape.experts)) {
+                if !comes((first + local) / self.shape.experts, (first + local) % self.shape.experts) {
                     continue;
                 }
                 let size = self.shape.sizes[object / self.shape.experts as usize];

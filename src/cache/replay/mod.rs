@@ -6,7 +6,7 @@ pub use task::{MissCounts, ReplayTask};
 
 use super::{Access, ExpertCache, Future, Grouping, Lookup, NEVER, Policy};
 use crate::metrics::AccessCounts;
-use crate::trace::{ExpertNumber, Ids, Pass, Phase, Trace};
+use crate::trace::{ExpertNumber, Ids, Pass, Phase, RowRun, RowRuns, Trace};
 
 /// Counts of a replay, per phase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,9 +39,14 @@ impl<'a, I: ExpertNumber> Routing<'a, I> {
 
     /// Tells `seen` every selection of `pass` in `layer`, token by token and by rank: its id slot and its expert.
     #[inline]
-    pub fn selections(&self, pass: &Pass, layer: u32, mut seen: impl FnMut(usize, u32)) {
-        let first = usize::try_from(pass.first_row).unwrap_or(usize::MAX) * self.slots_per_token;
-        let rows = usize::try_from(pass.rows).unwrap_or(usize::MAX);
+    pub fn selections(&self, pass: &impl RowRuns, layer: u32, mut seen: impl FnMut(usize, u32)) {
+        pass.each_run(|run| self.selections_of(run, layer, &mut seen));
+    }
+
+    #[inline]
+    fn selections_of(&self, run: RowRun, layer: u32, seen: &mut impl FnMut(usize, u32)) {
+        let first = usize::try_from(run.first_row).unwrap_or(usize::MAX) * self.slots_per_token;
+        let rows = usize::try_from(run.rows).unwrap_or(usize::MAX);
         let mut tell = |start: usize, end: usize| {
             for (slot, id) in (start..end).zip(&self.ids[start..end]) {
                 if *id != I::NOBODY {
@@ -78,13 +83,16 @@ impl<'a, I: ExpertNumber> Routing<'a, I> {
 
     /// Puts the selections of `pass` in `layer` to the cache, books them, and tells `seen` each one: its id slot, its
     /// expert, and what became of it. `number` is the number of the next event and moves on. The event stays open, so
-    /// that insertions can be forgone, until [`Routing::close_event`].
+    /// that insertions can be forgone, until [`Routing::close_event`]. Where there is a `mask` by expert, only those it
+    /// names are asked for.
+    #[allow(clippy::too_many_arguments, reason = "the hot loop of all replays")]
     #[inline]
     pub fn open_event<P: Policy>(
         &self,
         cache: &mut ExpertCache<P>,
-        pass: &Pass,
+        pass: &impl RowRuns,
         layer: u32,
+        mask: Option<&[bool]>,
         number: &mut u64,
         counts: &mut AccessCounts,
         mut seen: impl FnMut(usize, u32, Lookup),
@@ -96,6 +104,9 @@ impl<'a, I: ExpertNumber> Routing<'a, I> {
             cache.begin_event();
         }
         self.selections(pass, layer, |slot, expert| {
+            if mask.is_some_and(|mask| !mask[expert as usize]) {
+                return;
+            }
             let weight = self.weight(slot);
             let next_event = self.next_event(slot, layer);
             if !atomic {
@@ -154,7 +165,7 @@ fn walk<P: Policy, I: ExpertNumber>(
         };
         count.tokens += pass.rows;
         for layer in 0..layers {
-            routing.open_event(cache, pass, layer, &mut number, count, |slot, _, found| seen(slot, found));
+            routing.open_event(cache, pass, layer, None, &mut number, count, |slot, _, found| seen(slot, found));
             routing.close_event(cache, layer, &mut number);
         }
     }
