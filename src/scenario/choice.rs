@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use super::given::{FromGiven, show};
 
 /// Refuses a value that is none of the spellings.
-fn unknown(value: &toml::Value, spellings: &[&str]) -> Error {
+pub(super) fn unknown(value: &toml::Value, spellings: &[&str]) -> Error {
     let error = Error::new(format!("found {}", show(value)));
     match (spellings, value.as_str()) {
         ([only], _) => error.expected(format!("{only:?}")),
@@ -45,6 +45,8 @@ macro_rules! choice {
         }
     };
 }
+
+pub(super) use choice;
 
 choice! {
     /// Where the experts that are not in the cache live.

@@ -152,3 +152,10 @@ impl FromGiven for SimDuration {
         quantity(value)
     }
 }
+
+impl FromGiven for Vec<String> {
+    fn from_given(value: &Value) -> Result<Self> {
+        let items = value.as_array().ok_or_else(|| refuse(value, "a list of texts in quotes"))?;
+        items.iter().map(String::from_given).collect()
+    }
+}

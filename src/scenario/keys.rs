@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use crate::error::{Error, Place, nearest_name};
 
-use super::schema;
+use super::{schema, schema_serving};
 
 /// A key that a scenario may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,12 @@ static KEYS: LazyLock<Vec<KeyDoc>> = LazyLock::new(|| {
         schema::CACHE_KEYS,
         schema::PREFETCH_KEYS,
         schema::WORKLOAD_KEYS,
+        schema_serving::REQUESTS_KEYS,
+        schema_serving::ROUTER_KEYS,
+        schema_serving::SCHEDULER_KEYS,
+        schema_serving::KV_KEYS,
+        schema_serving::PARALLEL_KEYS,
+        schema_serving::SLO_KEYS,
         schema::OUTPUT_KEYS,
     ]
     .concat()

@@ -13,14 +13,18 @@
 mod axes;
 mod check;
 mod choice;
+mod choice_serving;
 mod document;
 mod file;
 mod given;
 mod keys;
+mod numbers;
 mod percent;
 mod places;
 mod range;
 mod schema;
+mod schema_serving;
+mod section;
 mod set;
 mod tree;
 mod values;
@@ -30,13 +34,21 @@ pub use choice::{
     AdmissionRule, Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit,
     Overlap, ReplayMode, Router, Tiers,
 };
+pub use choice_serving::{
+    ArrivalProcess, BatchOrder, Batching, ExchangeKind, LengthSource, PlacementRule, PreemptionRule,
+    ReplicaRouting, RequestRouting, SchedulerPolicy, ThinkTime,
+};
 pub use document::{Document, Setting};
 pub use file::{POINTS_MAX, PointScenario, ScenarioFile};
 pub use keys::{KeyDoc, keys};
+pub use numbers::{Dollars, Factor, Rate};
 pub use percent::Percent;
 pub use places::Places;
 pub use schema::{
     CacheSection, EngineSection, HardwareSection, ModelSection, OutputSection, PlacementSection,
     PrefetchSection, QuantSection, Scenario, WorkloadSection,
 };
-pub use values::{CacheCapacity, HitRate, PinnedExpert, Reserve};
+pub use schema_serving::{
+    KvSection, ParallelSection, RequestsSection, RouterSection, SchedulerSection, SloSection,
+};
+pub use values::{CacheCapacity, HitRate, KvCapacity, PinnedExpert, Reserve};

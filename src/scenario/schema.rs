@@ -6,7 +6,6 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-use serde::Deserialize;
 
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
@@ -15,35 +14,10 @@ use super::choice::{
     AdmissionRule, Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit,
     Overlap, ReplayMode, Router, Tiers,
 };
-use super::given::given;
-use super::keys::KeyDoc;
+use super::schema_serving::{KvSection, ParallelSection, RequestsSection, RouterSection, SchedulerSection, SloSection};
+use super::section::section;
+use super::numbers::Dollars;
 use super::values::{CacheCapacity, HitRate, PinnedExpert, Reserve};
-
-/// Makes a struct of optional fields and the rows of its keys: `key: Type = example value in TOML`.
-macro_rules! section {
-    (
-        $(#[doc = $about:literal])+
-        $name:ident, $rows:ident, $prefix:literal
-        { $( $(#[doc = $doc:literal])+ $field:ident: $type:ty = $example:literal, )+ }
-        $( sections { $( $(#[doc = $section_doc:literal])+ $section:ident: $section_type:ty, )+ } )?
-    ) => {
-        $(#[doc = $about])+
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-        #[serde(deny_unknown_fields, default)]
-        pub struct $name {
-            $( $(#[doc = $doc])+ #[serde(deserialize_with = "given")] pub $field: Option<$type>, )+
-            $( $( $(#[doc = $section_doc])+ pub $section: $section_type, )+ )?
-        }
-
-        pub(super) const $rows: &[KeyDoc] = &[
-            $( KeyDoc {
-                key: concat!($prefix, stringify!($field)),
-                example: $example,
-                doc: concat!($($doc),+).trim_ascii_start(),
-            }, )+
-        ];
-    };
-}
 
 section! {
     /// One point as the user wrote it, sweep axes replaced by one value each.
@@ -72,6 +46,18 @@ section! {
         prefetch: PrefetchSection,
         /// `[workload]`
         workload: WorkloadSection,
+        /// `[requests]`
+        requests: RequestsSection,
+        /// `[router]`
+        router: RouterSection,
+        /// `[scheduler]`
+        scheduler: SchedulerSection,
+        /// `[kv]`
+        kv: KvSection,
+        /// `[parallel]`
+        parallel: ParallelSection,
+        /// `[slo]`
+        slo: SloSection,
         /// `[output]`
         output: OutputSection,
     }
@@ -86,6 +72,8 @@ section! {
         config: PathBuf = "\"models/config.json\"",
         /// Path of a GGUF file, of which only the header is read.
         gguf: PathBuf = "\"models/model.gguf\"",
+        /// Count as introductory texts do: two matrices an expert, keys and values for every head, no output head.
+        simplified: bool = "true",
     }
 }
 
@@ -138,6 +126,8 @@ section! {
         cpu_threads: NonZeroU32 = "16",
         /// Memory nodes that the CPU threads span.
         numa_nodes: NonZeroU32 = "1",
+        /// Price of one GPU for an hour, in dollars.
+        hourly_price: Dollars = "\"2.50 USD\"",
         /// What happens when GPU memory is too small: error, or spill where the driver moves the rest to host memory.
         overcommit: Overcommit = "\"error\"",
     }
@@ -316,13 +306,15 @@ section! {
 
 impl Scenario {
     /// The paths that are relative to the scenario's folder when the file gives them.
-    pub(super) fn paths_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 5] {
+    pub(super) fn paths_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 7] {
         [
             ("model.config", &mut self.model.config),
             ("model.gguf", &mut self.model.gguf),
             ("cache.profile", &mut self.cache.profile),
             ("prefetch.profile", &mut self.prefetch.profile),
             ("workload.trace", &mut self.workload.trace),
+            ("requests.log", &mut self.requests.log),
+            ("parallel.profile", &mut self.parallel.profile),
         ]
     }
 }

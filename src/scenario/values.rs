@@ -46,6 +46,27 @@ impl FromGiven for CacheCapacity {
     }
 }
 
+/// How much room the KV cache has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KvCapacity {
+    /// So many bytes on each GPU.
+    Size(Bytes),
+    /// This share of what weights and the engine leave; above zero, at most the whole.
+    Share(Percent),
+    /// What is left when everything else has its place.
+    Rest,
+}
+
+impl FromGiven for KvCapacity {
+    fn from_given(value: &Value) -> Result<Self> {
+        CacheCapacity::from_given(value).map(|capacity| match capacity {
+            CacheCapacity::Size(size) => Self::Size(size),
+            CacheCapacity::Share(share) => Self::Share(share),
+            CacheCapacity::Rest => Self::Rest,
+        })
+    }
+}
+
 /// Memory that is kept free; unlike other sizes it may be zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reserve(
