@@ -46,6 +46,41 @@ impl Quantiles {
     }
 }
 
+impl Quantiles {
+    /// Of values that each occurred a number of times, in any order.
+    pub fn weighted(mut values: Vec<(u64, u64)>) -> Self {
+        values.retain(|(_, times)| *times > 0);
+        values.sort_unstable();
+        let (Some(min), Some(max)) = (values.first(), values.last()) else { return Self::default() };
+        let count: u64 = values.iter().map(|(_, times)| times).sum();
+        let at = |percent: u64| {
+            let rank = (count * percent).div_ceil(100).max(1);
+            let mut before = 0;
+            let found = values.iter().find(|(_, times)| {
+                before += times;
+                before >= rank
+            });
+            found.unwrap_or(max).0
+        };
+        Self {
+            count,
+            sum: values.iter().map(|(value, times)| value * times).sum(),
+            min: min.0,
+            p10: at(10),
+            p50: at(50),
+            p90: at(90),
+            p95: at(95),
+            p99: at(99),
+            max: max.0,
+        }
+    }
+
+    /// Mean, rounded down; zero for no values.
+    pub fn mean(&self) -> u64 {
+        self.sum.checked_div(self.count).unwrap_or(0)
+    }
+}
+
 /// The nearest-rank percentile: the smallest value with at least `percent` of the values at or below it.
 /// `sorted` ascends; zero for no values.
 pub fn quantile(sorted: &[u64], percent: u64) -> u64 {
@@ -57,6 +92,14 @@ pub fn quantile(sorted: &[u64], percent: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_weight_stands_for_as_many_values() {
+        let pairs = [(9_u64, 3_u64), (2, 1), (9, 0), (4, 5), (2, 2)];
+        let all = pairs.iter().flat_map(|(value, times)| std::iter::repeat_n(*value, *times as usize));
+        assert_eq!(Quantiles::weighted(pairs.to_vec()), Quantiles::of(all.collect()));
+        assert_eq!(Quantiles::weighted(vec![(3, 0)]), Quantiles::default());
+    }
 
     #[test]
     fn takes_values_that_occurred() {

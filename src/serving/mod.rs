@@ -8,6 +8,7 @@ mod kernel;
 mod pass;
 mod rates;
 mod request;
+mod shares;
 mod work;
 
 pub use cpu::CpuRates;
@@ -16,4 +17,5 @@ pub use kernel::{MoeKernel, activation_bytes};
 pub use pass::{PassCosts, StretchCost, WeightSizes};
 pub use rates::{GpuRates, Overheads};
 pub use work::{NextRuns, SequenceGroup, Work};
+pub use shares::{ExpectedPass, ExpertShares, RoutingShares};
 pub use request::{ClosedLoop, Request, RequestId, RequestSet, RequestView};

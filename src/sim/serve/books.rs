@@ -1,0 +1,66 @@
+//! What is counted of a run as it goes.
+
+use super::flight::Flight;
+
+/// Running totals over all replicas.
+#[derive(Debug, Default)]
+pub(super) struct ServingBooks {
+    /// Times between tokens, each with the number of requests that waited so long.
+    pub(super) gaps: Vec<(u64, u64)>,
+    pub(super) batch: Vec<u64>,
+    pub(super) pass_tokens: Vec<u64>,
+    pub(super) pass_ns: Vec<u64>,
+    pub(super) prefilled: u64,
+    pub(super) recomputed: u64,
+    pub(super) prefix_hits: u64,
+    pub(super) generated: u64,
+    pub(super) preemptions: u64,
+    pub(super) swapped_bytes: u64,
+    pub(super) kv_peak_bytes: u64,
+    pub(super) too_long: u64,
+}
+
+impl ServingBooks {
+    /// A request waited so long for its next token.
+    #[inline]
+    pub(super) fn gap(&mut self, ns: u64) {
+        match self.gaps.last_mut() {
+            Some((last, times)) if *last == ns => *times += 1,
+            _ => self.gaps.push((ns, 1)),
+        }
+        // Requests that decode together wait equally long, mostly; where they do not, the list is sorted now and then.
+        if self.gaps.len() == self.gaps.capacity() {
+            self.condense();
+        }
+    }
+
+    fn condense(&mut self) {
+        self.gaps.sort_unstable();
+        self.gaps.dedup_by(|one, kept| {
+            let same = one.0 == kept.0;
+            kept.1 += if same { one.1 } else { 0 };
+            same
+        });
+        if self.gaps.len() * 2 > self.gaps.capacity() {
+            self.gaps.reserve(self.gaps.len().max(1024));
+        }
+    }
+
+    /// What preceded a pass: preemptions and moves of the KV cache. Counted even where no pass follows.
+    pub(super) fn before(&mut self, flight: &Flight) {
+        for batch in &flight.batches {
+            self.preemptions += batch.preempted.len() as u64;
+            self.swapped_bytes += batch.swapped_in_bytes + batch.swapped_out_bytes;
+            self.recomputed += batch.recomputed_tokens;
+            self.prefix_hits += batch.prefix_hit_tokens;
+        }
+    }
+
+    /// A pass is over.
+    pub(super) fn pass(&mut self, flight: &Flight, ns: u64) {
+        self.batch.push(flight.requests());
+        self.pass_tokens.push(flight.tokens());
+        self.pass_ns.push(ns);
+        self.prefilled += flight.batches.iter().map(|batch| batch.prefill_tokens).sum::<u64>();
+    }
+}
