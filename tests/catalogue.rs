@@ -7,7 +7,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use moesim::catalogue::{
-    Cpu, EngineProfile, Entry, Fidelity, Gpu, Kernel, QuantScheme, Ratio, Sourced, Storage, view,
+    Cpu, EngineProfile, Entry, Fidelity, Gpu, Kernel, LinkClass, QuantScheme, Ratio, Sourced, Storage, view,
 };
 use moesim::model::Dtype;
 use moesim::units::{Bandwidth, Bytes, FlopRate};
@@ -54,6 +54,7 @@ fn facts_leave_out_nothing_that_the_data_files_hold() {
         include_str!("../src/catalogue/data/gpus.toml"),
         include_str!("../src/catalogue/data/cpus.toml"),
         include_str!("../src/catalogue/data/storage.toml"),
+        include_str!("../src/catalogue/data/interconnects.toml"),
         include_str!("../src/catalogue/data/quant.toml"),
         include_str!("../src/catalogue/data/engines.toml"),
         include_str!("../src/catalogue/data/kernels.toml"),
@@ -87,6 +88,7 @@ fn a_name_means_one_row_over_all_kinds() {
     collect_names::<Gpu>(&mut seen);
     collect_names::<Cpu>(&mut seen);
     collect_names::<Storage>(&mut seen);
+    collect_names::<LinkClass>(&mut seen);
     collect_names::<QuantScheme>(&mut seen);
     collect_names::<EngineProfile>(&mut seen);
     collect_names::<Kernel>(&mut seen);

@@ -1,4 +1,4 @@
-//! Models, hardware, storage types and engines, every number with its source.
+//! Models, hardware, links between GPUs, storage types and engines, every number with its source.
 //!
 //! The rows are TOML files compiled into the program and read once, strictly: an unknown key or a number without a
 //! source is an error. A row may give one `source` and `fidelity` for all its numbers; after loading each number
@@ -9,6 +9,7 @@ mod cpus;
 mod engines;
 mod entry;
 mod gpus;
+mod interconnects;
 mod kernels;
 mod layers;
 mod load;
@@ -23,6 +24,7 @@ pub use cpus::Cpu;
 pub use engines::{CopyKind, EngineProfile, NvmePath, Overlap};
 pub use entry::{Entry, Fact};
 pub use gpus::Gpu;
+pub use interconnects::{ExchangeKind, ExchangeTerms, LinkClass, LinkPeak};
 pub use kernels::Kernel;
 pub use layers::{LayerMix, LayerRule};
 pub use load::parse;

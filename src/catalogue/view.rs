@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::{Cpu, EngineProfile, Entry, Fact, Gpu, Kernel, ModelRow, QuantScheme, Storage};
+use super::{Cpu, EngineProfile, Entry, Fact, Gpu, Kernel, LinkClass, ModelRow, QuantScheme, Storage};
 
 /// A listing: text cells under column heads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -94,6 +94,7 @@ const SECTIONS: &[Section] = &[
     Section::of::<Gpu>(),
     Section::of::<Cpu>(),
     Section::of::<Storage>(),
+    Section::of::<LinkClass>(),
     Section::of::<QuantScheme>(),
     Section::of::<EngineProfile>(),
     Section::of::<Kernel>(),

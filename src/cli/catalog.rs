@@ -30,6 +30,8 @@ enum CatalogCommand {
     Cpus(ListArgs),
     /// List the storage devices.
     Storage(ListArgs),
+    /// List the links between GPUs.
+    Interconnects(ListArgs),
     /// List the quantisation schemes.
     Quant(ListArgs),
     /// List the engine profiles.
@@ -63,6 +65,7 @@ pub(super) fn run(args: &CatalogArgs) -> Result<Ended> {
         CatalogCommand::Gpus(args) => list("gpus", args),
         CatalogCommand::Cpus(args) => list("cpus", args),
         CatalogCommand::Storage(args) => list("storage", args),
+        CatalogCommand::Interconnects(args) => list("interconnects", args),
         CatalogCommand::Quant(args) => list("quant", args),
         CatalogCommand::Engines(args) => list("engines", args),
         CatalogCommand::Kernels(args) => list("kernels", args),

@@ -11,6 +11,7 @@ mod ffn;
 pub mod gguf;
 pub mod hf;
 mod layer;
+mod simplified;
 mod spec;
 
 pub use attention::Attention;

@@ -5,6 +5,7 @@
 mod cpu;
 mod experts;
 mod kernel;
+pub mod parallel;
 mod pass;
 mod rates;
 mod request;
