@@ -5,9 +5,11 @@
 mod cpu;
 mod experts;
 mod kernel;
+pub mod kv;
 mod pass;
 mod rates;
 mod request;
+pub mod scheduler;
 
 pub use cpu::CpuRates;
 pub use experts::ExpertCosts;
