@@ -1,14 +1,17 @@
 //! What a pass costs: GPU work by roofline, the grouped kernel of the routed experts, and experts on the CPU.
 //!
-//! Requests, schedulers and parallelism are not here: a pass arrives with its tokens and contexts decided.
+//! Under a load of requests: the requests, KV memory, the scheduler that batches them, and how GPUs share the work. All of
+//! it is state and formulas; the clock is the simulator's.
 
 mod cpu;
 mod experts;
 mod kernel;
+pub mod kv;
 pub mod parallel;
 mod pass;
 mod rates;
 mod request;
+pub mod scheduler;
 mod shares;
 mod work;
 
