@@ -118,12 +118,27 @@ impl RoutingCounts {
     /// it. Panics where the layer or a row is not in the trace, or `counts` has fewer places than a layer has experts.
     #[inline]
     pub fn add_counts(&self, layer: LayerIndex, first_row: u64, rows: u32, counts: &mut [u32]) {
+        self.add_pieces(layer, &[(first_row, rows)], counts);
+    }
+
+    /// The same for many runs, each a first row and a number of rows: what a pass of many requests asks for in a layer.
+    /// Panics as [`RoutingCounts::add_counts`] does.
+    pub fn add_pieces(&self, layer: LayerIndex, pieces: &[(u64, u32)], counts: &mut [u32]) {
         let counts = &mut counts[..self.experts];
-        let layer = usize::from(layer.0);
-        let first = usize::try_from(first_row).unwrap_or(usize::MAX);
         match &self.ids {
-            Columns::U8(ids) => self.add(layer, ids, first, rows as usize, counts),
-            Columns::U16(ids) => self.add(layer, ids, first, rows as usize, counts),
+            Columns::U8(ids) => self.layer(usize::from(layer.0), ids).add(pieces, counts),
+            Columns::U16(ids) => self.layer(usize::from(layer.0), ids).add(pieces, counts),
+        }
+    }
+
+    fn layer<'a, T>(&'a self, layer: usize, ids: &'a [T]) -> Layer<'a, T> {
+        let (slots, totals) = (self.rows * self.top_k, (self.rows / BLOCK_ROWS + 1) * self.experts);
+        Layer {
+            ids: &ids[layer * slots..][..slots],
+            totals: &self.totals[layer * totals..][..totals],
+            experts: self.experts,
+            top_k: self.top_k,
+            last_boundary: self.rows / BLOCK_ROWS,
         }
     }
 
@@ -137,32 +152,45 @@ impl RoutingCounts {
             Columns::U16(ids) => Some(ids[slot]).filter(|id| *id != u16::NOBODY),
         })
     }
+}
 
-    #[inline]
-    fn add<T: ExpertNumber>(&self, layer: usize, ids: &[T], first: usize, rows: usize, counts: &mut [u32]) {
-        let ids = &ids[layer * self.rows * self.top_k..][..self.rows * self.top_k];
-        if rows == 1 {
-            // A decode token: the hottest path of all.
-            walk(&ids[first * self.top_k..][..self.top_k], counts, 1);
-            return;
+/// The tables of one layer.
+struct Layer<'a, T> {
+    ids: &'a [T],
+    totals: &'a [u32],
+    experts: usize,
+    top_k: usize,
+    last_boundary: usize,
+}
+
+impl<T: ExpertNumber> Layer<'_, T> {
+    fn add(&self, pieces: &[(u64, u32)], counts: &mut [u32]) {
+        for (first_row, rows) in pieces {
+            let first = usize::try_from(*first_row).unwrap_or(usize::MAX);
+            if *rows == 1 {
+                // A decode token: the hottest path of all.
+                walk(&self.ids[first * self.top_k..][..self.top_k], counts, 1);
+            } else {
+                self.add_run(first, first + *rows as usize, counts);
+            }
         }
-        let end = first + rows;
-        let (low, high) = (nearest_boundary(first), nearest_boundary(end).min(self.rows / BLOCK_ROWS));
+    }
+
+    fn add_run(&self, first: usize, end: usize, counts: &mut [u32]) {
+        let (low, high) = (nearest_boundary(first), nearest_boundary(end).min(self.last_boundary));
         let (low_row, high_row) = (low * BLOCK_ROWS, high * BLOCK_ROWS);
-        if low >= high || first.abs_diff(low_row) + end.abs_diff(high_row) >= rows {
-            walk(&ids[first * self.top_k..end * self.top_k], counts, 1);
+        if low >= high || first.abs_diff(low_row) + end.abs_diff(high_row) >= end - first {
+            walk(&self.ids[first * self.top_k..end * self.top_k], counts, 1);
             return;
         }
-        let boundaries = self.rows / BLOCK_ROWS + 1;
-        let at =
-            |boundary: usize| &self.totals[(layer * boundaries + boundary) * self.experts..][..self.experts];
+        let at = |boundary: usize| &self.totals[boundary * self.experts..][..self.experts];
         for ((count, until), before) in counts.iter_mut().zip(at(high)).zip(at(low)) {
             *count = count.wrapping_add(until - before);
         }
         // What the boundaries miss is added, what they have too much is taken off; sums wrap, so order does not matter.
         for (from, to) in [(first, low_row), (high_row, end)] {
             let (begin, stop) = (from.min(to) * self.top_k, from.max(to) * self.top_k);
-            walk(&ids[begin..stop], counts, if from <= to { 1 } else { u32::MAX });
+            walk(&self.ids[begin..stop], counts, if from <= to { 1 } else { u32::MAX });
         }
     }
 }
