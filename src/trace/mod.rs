@@ -2,6 +2,7 @@
 
 mod batch;
 mod builder;
+mod counts;
 mod csv_twin;
 mod data;
 pub mod format;
@@ -13,6 +14,7 @@ pub mod synthetic;
 
 pub use batch::{Batched, batched};
 pub use builder::{Phase, TraceBuilder, check_header};
+pub use counts::RoutingCounts;
 pub use csv_twin::{write_csv, write_csv_file};
 pub use data::{ExpertNumber, Ids, NO_EXPERT_U8, NO_EXPERT_U16, SequenceMeta, Trace, TraceHeader};
 pub use format::{Compression, write, write_file};

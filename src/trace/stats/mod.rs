@@ -6,6 +6,7 @@
 
 mod distance;
 mod info;
+mod load;
 mod next_token;
 mod popularity;
 mod recency;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use super::Trace;
 pub use distance::{DistanceCounter, ReuseDistances};
 pub use info::{CategoryInfo, TraceInfo};
+pub use load::{LayerLoad, LoadStats, NAMED_UNUSED, expected_distinct, layer_load};
 pub use next_token::NextTokenReuse;
 pub use popularity::Popularity;
 use popularity::Skew;
