@@ -8,6 +8,7 @@ mod kernel;
 mod pass;
 mod rates;
 mod request;
+pub mod workload;
 
 pub use cpu::CpuRates;
 pub use experts::ExpertCosts;
