@@ -14,6 +14,7 @@ mod request;
 pub mod scheduler;
 mod shares;
 mod work;
+pub mod workload;
 
 pub use cpu::CpuRates;
 pub use experts::ExpertCosts;
