@@ -27,7 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cache", &["error", "metrics", "rng", "trace", "units"]),
     ("curve", &["cache", "error", "metrics", "trace", "units"]),
     ("prefetch", &["cache", "error", "metrics", "rng", "trace", "units"]),
-    ("serving", &["model", "trace", "units"]),
+    ("serving", &["error", "metrics", "model", "resource", "rng", "trace", "units"]),
     ("scenario", &["error", "units"]),
     (
         "plan",

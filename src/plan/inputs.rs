@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::serving::Continuation;
 use super::WorkloadPlan;
 use super::foretold::Foretold;
 use super::workload::Workload;
@@ -12,6 +13,7 @@ use crate::error::Result;
 use crate::model::ModelSpec;
 use crate::model::gguf::{self, GgufModel};
 use crate::prefetch::{PredictorRegistry, Profile};
+use crate::serving::workload::{RequestLog, read_log};
 use crate::trace::synthetic::{self, SyntheticSpec};
 use crate::trace::{self, Pass, PassOptions, Trace, passes};
 
@@ -61,6 +63,8 @@ pub struct Inputs {
     futures: Shelf<(PassKey, bool), Future>,
     foretold: Shelf<(PassKey, bool, bool), Foretold>,
     profiles: Shelf<PathBuf, Vec<u64>>,
+    logs: Shelf<PathBuf, RequestLog>,
+    continuations: Shelf<(PathBuf, u64), Continuation>,
     models: Shelf<PathBuf, ModelSpec>,
     ggufs: Shelf<PathBuf, GgufModel>,
 }
@@ -192,6 +196,7 @@ impl Inputs {
         let traces = self.traces.made().iter().map(|trace| trace.fingerprint()).collect::<Vec<_>>();
         let mut models = self.models.made().iter().map(|model| format!("{model:?}")).collect::<Vec<_>>();
         models.extend(self.ggufs.made().iter().map(|file| format!("{file:?}")));
+        models.extend(self.logs.made().iter().map(|log| format!("{log:?}")));
         format!("{} {:08x}", traces.join(" "), crc32fast::hash(models.join(" ").as_bytes()))
     }
 
@@ -204,6 +209,29 @@ impl Inputs {
         };
         let version = format!("moesim {}", env!("CARGO_PKG_VERSION"));
         std::iter::once(version).chain(self.traces.made().iter().map(line)).collect()
+    }
+
+    /// A request log.
+    ///
+    /// # Errors
+    /// As [`read_log`].
+    pub fn request_log(&self, path: &Path) -> Result<Arc<RequestLog>> {
+        self.logs.get(path.to_owned(), || read_log(path))
+    }
+
+    /// A trace made ready for requests of any length.
+    ///
+    /// # Errors
+    /// A trace that cannot be continued.
+    pub fn continuation(&self, path: &Path, trace: &Trace, seed: u64) -> Result<Arc<Continuation>> {
+        self.continuations.get((path.to_owned(), seed), || Continuation::of(trace, seed))
+    }
+
+    /// Selections of each expert in a trace that is at hand.
+    pub(super) fn selections(&self, path: &Path, trace: &Trace) -> Arc<Vec<u64>> {
+        let count = || trace::stats::Popularity::of(trace, 0..trace.sequences().len()).counts;
+        // Counting cannot fail; were it to, counting again gives the same.
+        self.profiles.get(path.to_owned(), || Ok(count())).unwrap_or_else(|_| Arc::new(count()))
     }
 
     /// Selections of each expert in a trace.

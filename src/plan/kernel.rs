@@ -15,7 +15,13 @@ const TILE_DEFAULT: u32 = 128;
 /// Fixed time of a launch where nothing was measured: LSS-MOE on an RTX PRO 6000, the intercept over activated experts.
 const FIXED_DEFAULT: SimDuration = SimDuration::from_ns(28_000);
 
-pub(super) fn resolve(resolver: &mut Resolver<'_>, model: &ModelPlan, machine: &MachinePlan) -> MoeKernel {
+/// The kernel of one of `parts` GPUs that share every expert.
+pub(super) fn resolve(
+    resolver: &mut Resolver<'_>,
+    model: &ModelPlan,
+    machine: &MachinePlan,
+    parts: u64,
+) -> MoeKernel {
     let Some(layer) = model.spec.layers.iter().find(|layer| layer.moe().is_some()) else {
         return MoeKernel::plain(machine.rates);
     };
@@ -34,7 +40,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, model: &ModelPlan, machine: &
     resolver.note("expert kernel", &row.id, format!("catalogue, median error {}", row.median_error.value));
     let rates = GpuRates { compute: row.compute(machine.gpu), memory: row.memory(machine.gpu) };
     let activations = layer.moe().map_or(Bytes::ZERO, |moe| {
-        activation_bytes(layer.hidden, moe.expert_inter, moe.gated, row.input_bytes())
+        activation_bytes(layer.hidden, moe.expert_inter.div_ceil(parts), moe.gated, row.input_bytes())
     });
     MoeKernel::grouped(rates, row.tile.value, activations, row.fixed.value)
 }

@@ -55,10 +55,13 @@ pub(super) fn check(resolver: &mut Resolver<'_>, run: &Run<'_>) {
 
 impl Run<'_> {
     fn passes(&self) -> u128 {
-        self.workload.plan.passes.len() as u128
+        self.workload.requested_tokens.unwrap_or(self.workload.plan.passes.len() as u128)
     }
 
     fn rows(&self) -> u128 {
+        if let Some(tokens) = self.workload.requested_tokens {
+            return tokens;
+        }
         self.workload.plan.passes.iter().map(|pass| u128::from(pass.rows)).sum()
     }
 
@@ -69,6 +72,9 @@ impl Run<'_> {
     /// Experts that are fetched when every lookup misses.
     fn fetches(&self) -> u128 {
         let header = self.workload.plan.trace.header();
+        if let Some(tokens) = self.workload.requested_tokens {
+            return tokens * u128::from(header.top_k) * header.layers() as u128;
+        }
         let asked = |rows: u64| (u128::from(rows) * u128::from(header.top_k)).min(u128::from(header.experts));
         let per_layer: u128 = self.workload.plan.passes.iter().map(|pass| asked(pass.rows)).sum();
         per_layer * header.layers() as u128

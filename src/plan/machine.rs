@@ -6,6 +6,7 @@ use super::{Overlap, cpu, links};
 use crate::catalogue::{self, Cpu, EngineProfile, Gpu, Storage};
 use crate::error::Error;
 use crate::memory::Tier;
+use crate::resource::DriveCurve;
 use crate::scenario::{ExpertHome, Percent};
 use crate::serving::{GpuRates, Overheads};
 use crate::units::{Bandwidth, Bytes, SimDuration};
@@ -14,6 +15,9 @@ use crate::units::{Bandwidth, Bytes, SimDuration};
 const DRAM_DEFAULT: Bytes = Bytes::GIB.times(64);
 /// Room on the storage device where the scenario does not say.
 const NVME_DEFAULT: Bytes = Bytes::new(1_000_000_000_000);
+/// Parts per million that are everything.
+const WHOLE_PPM: u64 = 1_000_000;
+
 /// Devices, rates and capacities.
 #[derive(Clone, Debug)]
 pub(super) struct MachinePlan {
@@ -30,6 +34,18 @@ pub(super) struct MachinePlan {
     pub(super) dram: Option<Bandwidth>,
     pub(super) capacities: [(Tier, Bytes); 3],
     pub(super) vram_reserve: Bytes,
+}
+
+impl MachinePlan {
+    /// As one of several GPUs of a machine sees it, which share host memory and drives evenly.
+    pub(super) fn shared_by(self, gpus: u64) -> Self {
+        if gpus <= 1 {
+            return self;
+        }
+        let part = |rate: Bandwidth| rate.at_ppm(WHOLE_PPM / gpus);
+        let curve = DriveCurve { stream: part(self.nvme.curve.stream), peak: part(self.nvme.curve.peak), ..self.nvme.curve };
+        Self { nvme: DrivePlan { curve, ..self.nvme }, dram: self.dram.map(part), ..self }
+    }
 }
 
 pub(super) fn resolve(resolver: &mut Resolver<'_>) -> Option<MachinePlan> {

@@ -75,7 +75,7 @@ pub(super) fn book(
     Booked { ledger, home, problems }
 }
 
-fn home(resolver: &mut Resolver<'_>, machine: &MachinePlan, placement: &Placement) -> ExpertHome {
+pub(super) fn home(resolver: &mut Resolver<'_>, machine: &MachinePlan, placement: &Placement) -> ExpertHome {
     let written = resolver.scenario().placement.experts;
     if machine.gpu.unified && written == Some(ExpertHome::Dram) {
         resolver.refuse("placement.experts", |place| {

@@ -23,6 +23,7 @@ mod profile;
 mod relief;
 mod resolve;
 mod router;
+mod serving;
 mod spill;
 mod types;
 mod workload;
@@ -30,16 +31,24 @@ mod workload;
 pub use foretold::Foretold;
 pub use inputs::Inputs;
 pub use model::ExpertSizes;
+pub use serving::{
+    Continuation, ExchangeKind, KvPlan, Links, Pool, ReplicaRouting, RequestRoute, ServingPlan, Slo,
+};
 pub use types::{
     CachePlan, CopyPlan, DrivePlan, LayerHome, Machine, MissAction, MissPlan, Overlap, PlacementPlan, Plan,
     PrefetchPlan, Setting, SharedRoom, WorkloadPlan,
 };
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::memory::Tier;
 use crate::metrics::ConfigLabels;
 use crate::scenario::{ExpertHome, PointScenario, Tiers};
+use crate::serving::scheduler::SchedulerConfig;
 use crate::serving::{CpuRates, MoeKernel, PassCosts};
+use crate::trace::Trace;
 use crate::units::{Bytes, SimDuration};
 use resolve::Resolver;
 
@@ -50,19 +59,40 @@ use resolve::Resolver;
 pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let mut resolver = Resolver::new(point);
     conflicts::check(&mut resolver);
-    let model = model::resolve(&mut resolver, inputs);
+    serving::check(&mut resolver);
+    let whole = model::resolve(&mut resolver, inputs);
     let machine = machine::resolve(&mut resolver);
     let policy = cache::policy(&mut resolver, inputs);
-    let trace = workload::trace(&mut resolver, inputs, model.as_ref());
-    let (Some(model), Some(machine), Some(policy), Some(trace)) = (model, machine, policy, trace) else {
+    let trace = workload::trace(&mut resolver, inputs, whole.as_ref());
+    let deployment = whole.as_ref().and_then(|whole| serving::deployment(&mut resolver, whole));
+    let served = served(&mut resolver, inputs, trace.as_ref());
+    let (Some(whole), Some(machine), Some(policy), Some(trace)) = (whole, machine, policy, trace) else {
         return Err(resolver.into_error());
     };
-    let placement = placement::resolve(&mut resolver, &model);
+    let (Some(deployment), Ok(served)) = (deployment, served) else {
+        return Err(resolver.into_error());
+    };
+    let machine = machine.shared_by(deployment.gpus_of_host(serving::node_gpus(&resolver)));
+    let model = serving::sliced(&whole, &deployment.layout);
+    let mut placement = placement::resolve(&mut resolver, &model);
+    placement.own = (!deployment.is_single()).then(|| deployment.own_experts(&model.experts));
     let rates_of_cpu = || cpu::rates(&mut resolver, machine.cpu, machine.engine, model.expert_dtype);
     let cpu_rates = placement.uses_cpu().then(rates_of_cpu).flatten();
     let predictor = prefetch::predictor(&mut resolver, inputs);
-    let mut workload = workload::resolve(&mut resolver, inputs, &policy, trace)?;
-    let mut booked = memory::book(&mut resolver, &model, &machine, &workload, &placement);
+    let mut workload = match &served {
+        None => workload::resolve(&mut resolver, inputs, &policy, trace)?,
+        Some(served) => {
+            let routed = (Arc::clone(&served.routed.trace), &*served.load.requests);
+            workload::serving(&mut resolver, &policy, trace.0, routed, &served.scheduler)
+        }
+    };
+    let mut booked = if served.is_some() {
+        let models = (&model, &whole);
+        serving::book(&mut resolver, models, &machine, &deployment, &placement, workload.pass_rows)
+    } else {
+        memory::book(&mut resolver, &model, &machine, &workload, &placement)
+    };
+    let kv_first = served.as_ref().and_then(|_| serving::kv_first(&mut resolver, &mut booked));
     let prefetch = predictor.map(|row| (row, machine.overlap)).and_then(|settings| {
         prefetch::resolve(&mut resolver, inputs, &model, &workload, settings, &mut booked)
     });
@@ -70,6 +100,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let dram = cache.as_ref().and_then(|cache| {
         dram::resolve(&mut resolver, inputs, (&model, &placement), &machine, &cache.plan, &mut booked)
     });
+    let kv_room = served.is_some().then(|| kv_first.unwrap_or_else(|| serving::kv_rest(&mut resolver, &mut booked)));
     let rates = spill::rates(&mut resolver, &machine, &booked.ledger);
     let run = limits::Run {
         model: &model,
@@ -82,8 +113,33 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     };
     limits::check(&mut resolver, &run);
     // Spilled weights decide, whatever the kernel reaches in GPU memory.
-    let kernel = rates.map_or_else(|| kernel::resolve(&mut resolver, &model, &machine), MoeKernel::plain);
+    let moe_tp = u64::from(deployment.layout.moe_tp());
+    let kernel = rates.map_or_else(|| kernel::resolve(&mut resolver, &model, &machine, moe_tp), MoeKernel::plain);
     let offload = placement::offload_tokens(&mut resolver, &model, machine.engine);
+    let is_resident = booked.home == ExpertHome::Vram
+        && placement.homes.iter().all(|home| *home == LayerHome::Gpu)
+        && rates.is_none();
+    serving::check_routing(&mut resolver, served.is_none() || is_resident);
+    let top_k = workload.plan.trace.header().top_k;
+    let (rates_now, overheads) = (rates.unwrap_or(machine.rates), machine.overheads);
+    let shards = deployment.shards(&whole);
+    let costs = PassCosts::new(&model.spec, model.sizes(), model.kv, rates_now, overheads, kernel, (top_k, &shards));
+    let copies = machine.copies;
+    let serving = served.zip(kv_room).and_then(|(served, kv_room)| {
+        let parts = serving::Parts {
+            whole: &whole,
+            machine: &machine,
+            own_experts: deployment.own_experts(&model.experts),
+            deployment: deployment.clone(),
+            load: served.load,
+            routed: served.routed,
+            scheduler: served.scheduler,
+            kv_room,
+            is_resident,
+            copies,
+        };
+        serving::assemble(&mut resolver, inputs, parts, &mut booked.problems)
+    });
     let (settings, error) = resolver.finish();
     if let Some(error) = error {
         return Err(error);
@@ -91,11 +147,12 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let mut cache = cache.ok_or_else(|| Error::new("the cache could not be planned"))?;
     let exclusive = dram.is_some() && point.scenario.placement.tiers == Some(Tiers::Exclusive);
     cache.plan.costs = fetch_costs(&machine, booked.home, &cache.plan.shape.sizes);
-    let asks_more = prefetch.is_some() || exclusive;
+    let asks_more = prefetch.is_some() || exclusive || serving.is_some();
     workload.plan.foretold = foretold::foretold(inputs, &workload, &cache.plan, &placement, asks_more);
-    let top_k = workload.plan.trace.header().top_k;
-    let (rates_now, overheads) = (rates.unwrap_or(machine.rates), machine.overheads);
-    let costs = PassCosts::new(&model.spec, model.sizes(), model.kv, rates_now, overheads, kernel, top_k);
+    if let (Some(shared), Some(room)) = (&mut cache.plan.shared_with_kv, kv_room) {
+        // Both have what either was given.
+        shared.bytes = cache.capacity + room;
+    }
     let short = Tier::ALL.into_iter().filter(|tier| rates.is_none() || *tier != Tier::Vram);
     booked.problems.extend(short.filter_map(|tier| booked.ledger.shortfall(tier)));
     booked.problems.extend(cache.problems.iter().cloned());
@@ -117,7 +174,29 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
         costs,
         cache: cache.plan,
         workload: workload.plan,
+        serving: serving.map(Box::new),
     })
+}
+
+/// Requests and their routing.
+struct Served {
+    load: serving::Load,
+    routed: serving::Routed,
+    scheduler: SchedulerConfig,
+}
+
+/// What is served, where requests arrive; the error has been noted.
+fn served(
+    resolver: &mut Resolver<'_>,
+    inputs: &Inputs,
+    trace: Option<&(PathBuf, Arc<Trace>)>,
+) -> std::result::Result<Option<Served>, ()> {
+    let Some(arrivals) = resolver.scenario().requests.arrivals else { return Ok(None) };
+    let scheduler = serving::scheduler(resolver);
+    let load = serving::load(resolver, inputs, arrivals).ok_or(())?;
+    let (path, trace) = trace.ok_or(())?;
+    let routed = serving::routed(resolver, inputs, (path, trace), &load).ok_or(())?;
+    Ok(Some(Served { load, routed, scheduler }))
 }
 
 /// The devices that this point uses.

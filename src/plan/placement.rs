@@ -20,6 +20,8 @@ pub(super) struct Placement {
     /// Low-bit copies of all experts that the GPU may be asked for.
     pub(super) low_bit_bytes: Bytes,
     pub(super) single_buffer: bool,
+    /// With several GPUs, what those of one GPU take; `None` on one, which has all.
+    pub(super) own: Option<Bytes>,
 }
 
 impl Placement {
@@ -30,8 +32,13 @@ impl Placement {
         of_layer.filter(|(home, _)| wanted(**home)).map(|(_, expert)| expert.times(each)).sum()
     }
 
-    /// Experts that the GPU computes.
+    /// Experts that one GPU computes.
     pub(super) fn gpu_experts(&self, model: &ModelPlan) -> Bytes {
+        self.own.unwrap_or_else(|| self.all_gpu_experts(model))
+    }
+
+    /// Experts that GPUs compute, all of them together.
+    pub(super) fn all_gpu_experts(&self, model: &ModelPlan) -> Bytes {
         self.experts(model, |home| home == LayerHome::Gpu)
     }
 
@@ -83,7 +90,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, model: &ModelPlan) -> Placeme
     let (miss, copy) = miss(resolver, model);
     let of_gpu = homes.iter().filter(|home| **home == LayerHome::Gpu).count() as u64;
     let low_bit_bytes = copy.times(u64::from(model.spec.experts()) * of_gpu);
-    Placement { homes, cpu_layers: whole, miss, low_bit_bytes, single_buffer }
+    Placement { homes, cpu_layers: whole, miss, low_bit_bytes, single_buffer, own: None }
 }
 
 /// What a miss leads to, and the bytes of one low-bit copy.

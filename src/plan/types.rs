@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::foretold::Foretold;
+use super::serving::ServingPlan;
 use crate::cache::{
     Admission, CacheShape, ExpertCache, Future, Grouping, Policy, PolicyInput, PolicyRow, Scope,
 };
@@ -39,6 +40,8 @@ pub struct Plan {
     pub prefetch: Option<PrefetchPlan>,
     /// What is replayed.
     pub workload: WorkloadPlan,
+    /// Requests and who serves them; `None` where sequences are replayed one after another.
+    pub serving: Option<Box<ServingPlan>>,
 }
 
 /// A setting as `moesim plan` shows it.

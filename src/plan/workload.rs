@@ -10,6 +10,8 @@ use crate::cache::{Grouping, PolicyRow};
 use crate::error::{Error, Result};
 use crate::model::ModelSpec;
 use crate::scenario::ReplayMode;
+use crate::serving::scheduler::SchedulerConfig;
+use crate::serving::{Request, RequestSet};
 use crate::trace::{NO_EXPERT_U16, Pass, PassOptions, Phase, Trace, TraceBuilder, TraceHeader};
 use crate::units::Bytes;
 
@@ -37,6 +39,8 @@ pub(super) struct Workload {
     pub(super) pass_rows: u64,
     /// Tokens of the longest sequence, prompt included.
     pub(super) longest: u64,
+    /// Tokens of all requests, where such are served: as many passes at most.
+    pub(super) requested_tokens: Option<u128>,
 }
 
 impl Workload {
@@ -128,9 +132,7 @@ pub(super) fn resolve(
     let why = "default: 4096, or the longest sequence";
     let context = resolver.or_default("workload.context", context, longest.max(CONTEXT_DEFAULT), why);
     Ok(Workload {
-        name: path
-            .file_name()
-            .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned()),
+        name: file_name(&path),
         pass_rows: passes.iter().map(|pass: &Pass| pass.rows).max().unwrap_or(1),
         batch: u64::from(batch),
         options,
@@ -139,7 +141,47 @@ pub(super) fn resolve(
         grouping,
         context,
         longest,
+        requested_tokens: None,
     })
+}
+
+/// The workload of a deployment that serves requests, whose passes nobody knows beforehand.
+pub(super) fn serving(
+    resolver: &mut Resolver<'_>,
+    policy: &PolicyRow,
+    path: PathBuf,
+    (trace, requests): (Arc<Trace>, &RequestSet),
+    scheduler: &SchedulerConfig,
+) -> Workload {
+    if policy.needs.future {
+        resolver.refuse("cache.policy", |place| {
+            let found = format!("cache.policy: {:?} reads the future, which nobody knows where requests arrive", policy.name);
+            Error::at(place, found).expected("a policy that does not")
+        });
+    }
+    if resolver.scenario().cache.replay == Some(ReplayMode::Access) {
+        resolver.refuse("cache.replay", |place| {
+            Error::at(place, "cache.replay: found \"access\" beside requests.arrivals").expected("\"layer\"")
+        });
+    }
+    let length = |request: &Request| u64::from(request.prompt_tokens) + u64::from(request.output_tokens);
+    let longest = requests.requests.iter().map(length).max().unwrap_or(0);
+    Workload {
+        name: file_name(&path),
+        pass_rows: u64::from(scheduler.token_budget),
+        batch: u64::from(scheduler.max_batch),
+        options: PassOptions::default(),
+        plan: WorkloadPlan { trace, passes: Arc::default(), future: None, foretold: None },
+        path,
+        grouping: Grouping::Layer,
+        context: longest,
+        longest,
+        requested_tokens: Some(requests.requests.iter().map(|request| u128::from(length(request))).sum()),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 fn pass_options(resolver: &mut Resolver<'_>, batch: u32) -> PassOptions {

@@ -7,7 +7,7 @@
 //! dense layers before it, its attention, router and shared experts; the tail holds trailing layers and the output
 //! projection.
 
-use super::{ExpertCosts, GpuRates, MoeKernel, Overheads, SequenceGroup, Work};
+use super::{ExpertCosts, GpuRates, MoeKernel, Overheads, SequenceGroup, Shards, Work};
 use crate::model::{Dtype, LayerSpec, ModelSpec};
 use crate::units::{Bytes, SimDuration};
 
@@ -43,6 +43,8 @@ pub struct PassCosts {
     tail: Stretch,
     head: Stretch,
     experts: ExpertCosts,
+    /// GPUs that share the arithmetic of attention, and those that share each sequence's cache.
+    parts: (u64, u64),
 }
 
 /// Sizes of a model's weights as a pass reads them.
@@ -58,7 +60,8 @@ pub struct WeightSizes {
 
 impl PassCosts {
     /// Of `model`, whose weights have these sizes and whose KV cache is stored as `kv`. `kernel` computes the routed
-    /// experts, at most `top_k` per token, `rates` hold for everything else.
+    /// experts, at most `top_k` per token, `rates` hold for everything else. `shards` say how much is one GPU's; the sizes
+    /// of experts are those of its part of each.
     pub fn new(
         model: &ModelSpec,
         sizes: WeightSizes,
@@ -66,17 +69,17 @@ impl PassCosts {
         rates: GpuRates,
         overheads: Overheads,
         kernel: MoeKernel,
-        top_k: u32,
+        (top_k, shards): (u32, &Shards),
     ) -> Self {
         let empty = Stretch { layers: Vec::new(), weight_bytes: Bytes::ZERO, params: 0 };
         let mut stretches: Vec<Stretch> = Vec::new();
         let mut stretch_of_layer = Vec::new();
         let mut open = empty.clone();
-        for (layer, size) in model.layers.iter().zip(&sizes.layers) {
+        for (layer, shard) in model.layers.iter().zip(shards.of(&sizes.layers)) {
             let mut params = layer.params();
             params.routed_experts = 0;
-            open.weight_bytes += *size;
-            open.params += params.total();
+            open.weight_bytes += shard.bytes;
+            open.params += shard.of_params(params.total());
             open.layers.push(*layer);
             if layer.moe().is_some() {
                 let known = stretches.iter().position(|stretch| *stretch == open);
@@ -87,10 +90,16 @@ impl PassCosts {
                 }
             }
         }
-        let head = Stretch { layers: Vec::new(), weight_bytes: sizes.logits, params: model.logits_params() };
+        let head = Stretch {
+            layers: Vec::new(),
+            weight_bytes: Bytes::new(sizes.logits.get().div_ceil(shards.head_parts)),
+            params: model.logits_params().div_ceil(shards.head_parts),
+        };
         let params = model.layers.iter().map(LayerSpec::expert_params).max().unwrap_or(0);
+        let params = params.div_ceil(shards.expert_parts);
         let experts = ExpertCosts::new(kernel, params, sizes.experts, top_k);
-        Self { rates, overheads, kv, stretches, stretch_of_layer, tail: open, head, experts }
+        let parts = (shards.attention_parts, shards.cache_parts);
+        Self { rates, overheads, kv, stretches, stretch_of_layer, tail: open, head, experts, parts }
     }
 
     /// The routed experts.
@@ -120,6 +129,16 @@ impl PassCosts {
         self.stretch_of_layer[layer as usize]
     }
 
+    /// Model layers of a stretch, by its index.
+    pub fn layers_of_stretch(&self, stretch: usize) -> u64 {
+        self.stretches[stretch].layers.len() as u64
+    }
+
+    /// Model layers of the tail.
+    pub fn tail_layers(&self) -> u64 {
+        self.tail.layers.len() as u64
+    }
+
     /// What follows the last MoE layer: trailing layers for all tokens, and the output projection for the one token of
     /// each sequence that is sampled.
     pub fn tail_cost(&self, work: &Work) -> StretchCost {
@@ -141,8 +160,9 @@ impl PassCosts {
                 attention_flops += attention_flops_of(layer, group);
             }
         }
-        let bytes = stretch.weight_bytes + cache_bytes;
-        let flops = 2 * stretch.params * rows + attention_flops;
+        let (attention, cache) = self.parts;
+        let bytes = stretch.weight_bytes + Bytes::new(cache_bytes.get().div_ceil(cache));
+        let flops = 2 * stretch.params * rows + attention_flops.div_ceil(attention);
         StretchCost {
             compute: self.rates.time(flops, bytes),
             overhead: self.overheads.of_layer().times(stretch.layers.len() as u64),

@@ -29,5 +29,6 @@ mod miss;
 mod prefetching;
 mod recorder;
 mod run;
+mod serve;
 
 pub use run::{record, simulate};

@@ -71,7 +71,7 @@ impl<'a> Part<'a> {
     }
 
     /// Whether an expert can ever lie here.
-    fn holds(&self, layer: u32, expert: u32) -> bool {
+    pub(super) fn holds(&self, layer: u32, expert: u32) -> bool {
         self.layers.contains(&layer) && self.mask(layer).is_none_or(|mask| mask[expert as usize])
     }
 

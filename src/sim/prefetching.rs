@@ -143,7 +143,8 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         };
         let resident = |object: u32| {
             let (layer, expert) = (object / shape.experts, object % shape.experts);
-            self.plan.placement.homes[layer as usize] != LayerHome::Gpu
+            !self.part.holds(layer, expert)
+                || self.plan.placement.homes[layer as usize] != LayerHome::Gpu
                 || self.cache.is_resident(layer, expert)
         };
         prefetching.requests.clear();

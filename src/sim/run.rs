@@ -9,6 +9,7 @@ use super::foretold::ForetoldHits;
 use super::layer::{AssumedHits, Fate, LayerEvent};
 use super::prefetching::Prefetching;
 use super::recorder::{Launch, Recorder};
+use super::serve::serve;
 use crate::cache::replay::Routing;
 use crate::cache::{ExpertCache, Policy};
 use crate::engine::Engine;
@@ -26,6 +27,9 @@ use crate::units::{SimDuration, SimTime};
 /// # Errors
 /// A simulation that does not advance, which would be a bug of the simulator.
 pub fn simulate(plan: &Plan) -> Result<Summary> {
+    if let Some(serving) = &plan.serving {
+        return serve(plan, serving);
+    }
     let (summary, _) = match plan.workload.trace.ids() {
         Ids::U8(ids) => Simulation::new(plan, ids, Part::whole(plan)).run(None),
         Ids::U16(ids) => Simulation::new(plan, ids, Part::whole(plan)).run(None),

@@ -4,11 +4,14 @@ use std::ops::Range;
 
 use crate::catalogue::{Entry, ExchangeKind as Terms, Gpu, LinkClass};
 use crate::error::Error;
-use crate::model::ComponentBytes;
+use crate::model::{ComponentBytes, LayerSpec};
 use crate::plan::model::ModelPlan;
 use crate::plan::resolve::Resolver;
 use crate::scenario::{ExchangeKind, PlacementRule};
-use crate::serving::parallel::{Exchange, Interconnect, Layout, Link, Strategy, gpu_share, kv_divisor};
+use crate::serving::parallel::{
+    Exchange, Interconnect, Layout, Link, Strategy, gpu_share, kv_divisor, layer_share,
+};
+use crate::serving::{Shard, Shards};
 use crate::units::Bytes;
 
 /// GPUs of a machine where the scenario does not say: those of a common server.
@@ -41,6 +44,26 @@ impl Deployment {
         let range = &self.stages[self.heaviest as usize];
         let own = &experts[range.start as usize..range.end as usize];
         own.iter().map(|size| size.times(u64::from(self.slots))).sum()
+    }
+
+    /// How much of each layer's work is one GPU's.
+    pub(in crate::plan) fn shards(&self, whole: &ModelPlan) -> Shards {
+        if self.is_single() {
+            return Shards::default();
+        }
+        let layers = whole.spec.layers.iter().zip(&whole.layers);
+        let share = |(layer, bytes): (&LayerSpec, &ComponentBytes)| {
+            let held = layer_share(layer, bytes, &self.layout, 0);
+            let (own, all) = (held.total(), bytes.total());
+            Shard { bytes: own, params_ppm: own.get().saturating_mul(1_000_000) / all.get().max(1) }
+        };
+        Shards {
+            layers: layers.map(share).collect(),
+            attention_parts: u64::from(self.layout.tp),
+            cache_parts: u64::from(kv_spread(whole, self.layout.tp)),
+            head_parts: u64::from(self.layout.tp),
+            expert_parts: u64::from(self.layout.moe_tp()),
+        }
     }
 
     /// GPUs of one machine that share its host memory, drives and CPU.
