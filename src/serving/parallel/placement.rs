@@ -134,7 +134,8 @@ impl Placement {
         let (mut held, mut held_ends) = (Vec::new(), vec![0]);
         for layer in 0..shape.layers as usize {
             let selections = profile.map_or(&even[..], |profile| &profile[layer * experts..][..experts]);
-            let placed = place(strategy, shape, selections);
+            let mut placed = place(strategy, shape, selections);
+            placed.iter_mut().for_each(|ranks| ranks.sort_unstable());
             for ranks in &placed {
                 owners.extend_from_slice(ranks);
                 owner_ends.push(end_of(&owners));
@@ -160,7 +161,7 @@ impl Placement {
         self.shape.slots()
     }
 
-    /// The ranks that hold an expert; at least one, and each once.
+    /// The ranks that hold an expert, ascending: at least one.
     #[inline]
     pub fn owners(&self, layer: u32, expert: u32) -> &[u16] {
         let place = layer as usize * self.shape.experts as usize + expert as usize;
