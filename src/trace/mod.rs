@@ -2,6 +2,7 @@
 
 mod batch;
 mod builder;
+mod continuation;
 mod counts;
 mod csv_twin;
 mod data;
@@ -14,6 +15,7 @@ pub mod synthetic;
 
 pub use batch::{Batched, batched};
 pub use builder::{Phase, TraceBuilder, check_header};
+pub use continuation::{CONTINUATION, Continued, RequestRouting, RequestSources, continued};
 pub use counts::RoutingCounts;
 pub use csv_twin::{write_csv, write_csv_file};
 pub use data::{ExpertNumber, Ids, NO_EXPERT_U8, NO_EXPERT_U16, SequenceMeta, Trace, TraceHeader};
