@@ -32,7 +32,7 @@ pub use foretold::Foretold;
 pub use inputs::Inputs;
 pub use model::ExpertSizes;
 pub use serving::{
-    Continuation, ExchangeKind, KvPlan, Links, Pool, ReplicaRouting, RequestRoute, ServingPlan, Slo,
+    Continuation, ExchangeKind, KvPlan, Links, ReplicaRouting, ServingPlan, Slo,
 };
 pub use types::{
     CachePlan, CopyPlan, DrivePlan, LayerHome, Machine, MissAction, MissPlan, Overlap, PlacementPlan, Plan,

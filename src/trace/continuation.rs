@@ -17,6 +17,7 @@
 //! [`RequestRouting::pool_tokens_of`] says how much of a request that is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rand::Rng;
 use rand::distr::Distribution;
@@ -42,7 +43,7 @@ const HALVINGS: u32 = 24;
 #[derive(Debug)]
 pub struct Continued {
     /// The original's rows under the same numbers and its sequences, then the pool as one more sequence of decode rows.
-    pub trace: Trace,
+    pub trace: Arc<Trace>,
     /// First row of the pool.
     pub pool_first_row: u64,
     /// Rows of the pool, at least 1.
@@ -86,7 +87,7 @@ pub fn continued(trace: &Trace, pool_tokens: u64, seed: u64) -> Result<Continued
         ..SequenceMeta::default()
     });
     let trace = Trace { header, sequences, ids, weights: weights.map(Column::Owned) };
-    Ok(Continued { trace, pool_first_row, pool_tokens })
+    Ok(Continued { trace: Arc::new(trace), pool_first_row, pool_tokens })
 }
 
 /// Both columns with the pool's rows behind the trace's own.
@@ -404,6 +405,11 @@ impl RequestSources {
             return Err(Error::new("a trace without sequences has no routing for requests"));
         }
         Ok(Self { all, by_category })
+    }
+
+    /// Whether any sequence is of this category.
+    pub fn has(&self, domain: &str) -> bool {
+        self.by_category.contains_key(domain)
     }
 
     /// The sequence that a request follows, as its place in the trace, and its offset in the pool, to be taken modulo the

@@ -13,7 +13,7 @@ pub(super) use memory::{book, kv_first, kv_rest};
 pub(super) use requests::{Load, resolve as load};
 pub(super) use routing::{Routed, check as check_routing, resolve as routed};
 pub use routing::Continuation;
-pub use types::{ExchangeKind, KvPlan, Links, Pool, ReplicaRouting, RequestRoute, ServingPlan, Slo};
+pub use types::{ExchangeKind, KvPlan, Links, ReplicaRouting, ServingPlan, Slo};
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -185,7 +185,6 @@ pub(super) fn assemble(
         rate_millihertz: load.rate_millihertz,
         requests: load.requests,
         routes: routed.routes,
-        pool: routed.pool,
         counts: routed.counts,
         shares: routed.shares,
         top_k: routed.trace.header().top_k,
@@ -205,7 +204,7 @@ pub(super) fn assemble(
         resident_bytes: parts.own_experts.times(stage_gpus),
         swap: swap(resolver, parts.copies, scheduler.preemption),
         slo: slo(resolver),
-        board_milliwatts: machine.gpu.tdp.as_ref().map(|watts| watts.value.milliwatts()),
+        board_milliwatts: machine.gpu.tdp.as_ref().map(|watts| watts.value.0 * 1000),
         idle_power_permille: IDLE_POWER_PERMILLE,
         microdollars_per_gpu_hour: hourly.map(crate::scenario::Dollars::micro),
         notes: routed.notes,

@@ -4,13 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::requests::Load;
-use super::{Pool, RequestRoute};
 use crate::error::{Error, Result};
 use crate::plan::Inputs;
 use crate::plan::resolve::Resolver;
 use crate::scenario::RequestRouting;
 use crate::serving::RoutingShares;
-use crate::trace::{RequestRouting as Rows, RequestSources, RoutingCounts, Trace};
+use crate::trace::{Continued, RequestRouting as Rows, RequestSources, RoutingCounts, Trace, continued};
 
 /// Rows of the continuation that requests go round in.
 pub(in crate::plan) const POOL_TOKENS: u64 = 4096;
@@ -19,9 +18,7 @@ pub(in crate::plan) const POOL_TOKENS: u64 = 4096;
 #[derive(Debug)]
 pub struct Continuation {
     /// With the pool at its end.
-    pub trace: Arc<Trace>,
-    /// Where it begins.
-    pub pool: Pool,
+    pub continued: Continued,
     /// Tokens by expert over its rows.
     pub counts: Arc<RoutingCounts>,
 }
@@ -32,18 +29,16 @@ impl Continuation {
     /// # Errors
     /// A trace that cannot be continued.
     pub(in crate::plan) fn of(trace: &Trace, seed: u64) -> Result<Self> {
-        let continued = crate::trace::continued(trace, POOL_TOKENS, seed)?;
-        let pool = Pool { first_row: continued.pool_first_row, tokens: continued.pool_tokens };
+        let continued = continued(trace, POOL_TOKENS, seed)?;
         let counts = Arc::new(RoutingCounts::of(&continued.trace)?);
-        Ok(Self { trace: Arc::new(continued.trace), pool, counts })
+        Ok(Self { continued, counts })
     }
 }
 
 /// What routes requests.
 pub(in crate::plan) struct Routed {
     pub(in crate::plan) trace: Arc<Trace>,
-    pub(in crate::plan) routes: Arc<Vec<RequestRoute>>,
-    pub(in crate::plan) pool: Option<Pool>,
+    pub(in crate::plan) routes: Arc<Vec<Rows>>,
     pub(in crate::plan) counts: Option<Arc<RoutingCounts>>,
     pub(in crate::plan) shares: Arc<RoutingShares>,
     pub(in crate::plan) notes: Vec<String>,
@@ -65,7 +60,6 @@ pub(in crate::plan) fn resolve(
         RequestRouting::Counts => Ok(Routed {
             trace: Arc::clone(trace),
             routes: Arc::default(),
-            pool: None,
             counts: None,
             shares: Arc::new(shares(inputs, path, trace)),
             notes: vec!["routing by each expert's share of the trace".to_owned()],
@@ -99,18 +93,14 @@ fn rows(
         }
         let (sequence, offset) = sources.choose(domain, seed, index as u64);
         let meta = &trace.sequences()[sequence];
-        let pool = continuation.pool;
-        let rows = Rows::new((pool.first_row, pool.tokens), meta, offset, request.prompt_tokens);
+        let rows = Rows::new(&continuation.continued, meta, offset, request.prompt_tokens);
         // The last output token is never put into the model.
         let all = request.prompt_tokens.saturating_add(request.output_tokens - 1);
         let beyond = u64::from(rows.pool_tokens_of(0, all));
         tokens += u64::from(all);
         from_pool += beyond;
         longer += u64::from(beyond > 0);
-        routes.push(RequestRoute {
-            sequence: u32::try_from(sequence).unwrap_or(u32::MAX),
-            pool_offset: u32::try_from(offset % pool.tokens.max(1)).unwrap_or(0),
-        });
+        routes.push(rows);
     }
     let mut notes = set.notes.clone();
     if from_pool > 0 {
@@ -125,9 +115,8 @@ fn rows(
         notes.push(format!("the trace has no category {name:?}: its {count} requests draw from all sequences"));
     }
     Ok(Routed {
-        trace: Arc::clone(&continuation.trace),
+        trace: Arc::clone(&continuation.continued.trace),
         routes: Arc::new(routes),
-        pool: Some(continuation.pool),
         counts: Some(Arc::clone(&continuation.counts)),
         shares: Arc::new(shares(inputs, path, trace)),
         notes,

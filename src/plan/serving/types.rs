@@ -9,7 +9,7 @@ use crate::serving::kv::{KvCache, KvShape};
 use crate::serving::parallel::{Interconnect, Layout, Placement};
 use crate::serving::scheduler::SchedulerConfig;
 use crate::serving::{RequestSet, RoutingShares, Work};
-use crate::trace::RoutingCounts;
+use crate::trace::{RequestRouting, RoutingCounts};
 use crate::units::{Bytes, SimDuration};
 
 /// Requests, and the deployment that serves them.
@@ -22,9 +22,7 @@ pub struct ServingPlan {
     /// The requests.
     pub requests: Arc<RequestSet>,
     /// What routes each of them; empty where routing is by shares.
-    pub routes: Arc<Vec<RequestRoute>>,
-    /// Where sequences read on when they are longer than recorded; `None` where routing is by shares.
-    pub pool: Option<Pool>,
+    pub routes: Arc<Vec<RequestRouting>>,
     /// Tokens by expert over rows of the trace; `None` where routing is by shares.
     pub counts: Option<Arc<RoutingCounts>>,
     /// Each expert's share of the trace.
@@ -63,24 +61,6 @@ pub struct ServingPlan {
     pub microdollars_per_gpu_hour: Option<u64>,
     /// What was interpreted or extended.
     pub notes: Vec<String>,
-}
-
-/// What routes a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RequestRoute {
-    /// The sequence of the trace.
-    pub sequence: u32,
-    /// Where in the continuation it reads on.
-    pub pool_offset: u32,
-}
-
-/// Rows that continue sequences.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pool {
-    /// The first of them.
-    pub first_row: u64,
-    /// How many; requests go round.
-    pub tokens: u64,
 }
 
 /// The KV cache of one data-parallel rank, as one GPU of it sees it.

@@ -71,7 +71,7 @@ pub(in crate::sim) fn serve(plan: &Plan, serving: &ServingPlan) -> Result<Summar
     let run = Serving {
         plan,
         serving,
-        requests: Requests::new(serving, &plan.workload.trace),
+        requests: Requests::new(serving),
         replicas: (0..serving.replicas).map(replica).collect::<Result<_>>()?,
         books: ServingBooks::default(),
         slices: Slices::new(),

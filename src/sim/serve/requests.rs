@@ -2,7 +2,7 @@
 
 use crate::plan::ServingPlan;
 use crate::serving::{Request, RequestId};
-use crate::trace::{RowRun, SequenceMeta, Trace, rows_of};
+use crate::trace::RowRun;
 use crate::units::SimTime;
 
 /// Where a request has come to.
@@ -22,10 +22,6 @@ pub(super) enum Stage {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Progress {
     pub(super) stage: Stage,
-    /// The sequence of the trace that routes it.
-    sequence: u32,
-    /// Where in the continuation it reads on.
-    pool_offset: u32,
     /// Output tokens so far.
     pub(super) generated: u32,
     pub(super) replica: u16,
@@ -40,30 +36,24 @@ pub(super) struct Progress {
 /// All requests.
 pub(super) struct Requests<'a> {
     plan: &'a ServingPlan,
-    sequences: &'a [SequenceMeta],
     progress: Vec<Progress>,
     runs: Vec<(u64, u32)>,
 }
 
 impl<'a> Requests<'a> {
-    pub(super) fn new(plan: &'a ServingPlan, trace: &'a Trace) -> Self {
-        let begin = |index: usize| {
-            let route = plan.routes.get(index).copied().unwrap_or_default();
-            Progress {
-                stage: Stage::Expected,
-                sequence: route.sequence,
-                pool_offset: route.pool_offset,
-                generated: 0,
-                replica: 0,
-                rank: 0,
-                arrival: SimTime::ZERO,
-                begun: None,
-                first_token: SimTime::ZERO,
-                last_token: SimTime::ZERO,
-            }
+    pub(super) fn new(plan: &'a ServingPlan) -> Self {
+        let expected = Progress {
+            stage: Stage::Expected,
+            generated: 0,
+            replica: 0,
+            rank: 0,
+            arrival: SimTime::ZERO,
+            begun: None,
+            first_token: SimTime::ZERO,
+            last_token: SimTime::ZERO,
         };
-        let progress = (0..plan.requests.requests.len()).map(begin).collect();
-        Self { plan, sequences: trace.sequences(), progress, runs: Vec::new() }
+        let progress = vec![expected; plan.requests.requests.len()];
+        Self { plan, progress, runs: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -91,15 +81,11 @@ impl<'a> Requests<'a> {
         generated >= self.request(id).output_tokens
     }
 
-    /// Appends the rows that route `tokens` tokens of a request from token `from` on.
+    /// Appends the rows that route `tokens` tokens of a request from token `from` on; none where routing is by shares.
     pub(super) fn rows(&mut self, id: RequestId, (from, tokens): (u32, u32), out: &mut Vec<RowRun>) {
-        let Some(pool) = self.plan.pool else { return };
-        let progress = &self.progress[id.index()];
-        let prompt = self.plan.requests.requests[id.index()].prompt_tokens;
-        let sequence = &self.sequences[progress.sequence as usize];
+        let Some(route) = self.plan.routes.get(id.index()) else { return };
         self.runs.clear();
-        let place = (pool.first_row, pool.tokens, u64::from(progress.pool_offset));
-        rows_of(sequence, place, prompt, (from, tokens), &mut self.runs);
+        route.rows_of(from, tokens, &mut self.runs);
         out.extend(self.runs.iter().map(|(first_row, rows)| RowRun { first_row: *first_row, rows: u64::from(*rows) }));
     }
 }

@@ -9,7 +9,7 @@ use crate::metrics::{
     TokenCounts, quantile,
 };
 use crate::serving::RequestId;
-use crate::trace::stats::load_evenness;
+use crate::trace::stats::LoadStats;
 use crate::units::SimDuration;
 
 /// Latencies of the requests that finished, in nanoseconds, in order of the requests.
@@ -138,11 +138,11 @@ impl Serving<'_> {
             lookups += stage.prefill.lookups + stage.decode.lookups;
             layer_events += stage.prefill.events + stage.decode.events;
         }
-        let evenness = load_evenness(&selections, shape.experts as usize);
+        let evenness = LoadStats::of(shape.experts as usize, &selections);
         ExpertLoad {
-            never_used: evenness.never_used.iter().take(100).copied().collect(),
-            never_used_count: evenness.never_used.len() as u64,
-            experts: selections.len() as u64,
+            never_used: evenness.never_used,
+            never_used_count: evenness.never_used_count,
+            experts: evenness.experts,
             busiest_permille: evenness.busiest_permille,
             variation_permille: evenness.variation_permille,
             gpu_busiest_permille: busiest.checked_div(events).unwrap_or(0),
