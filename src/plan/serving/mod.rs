@@ -160,12 +160,12 @@ pub(super) fn assemble(
     let interconnect = deployment::interconnect(resolver, machine.gpu, &deployment.layout)?;
     let kind = deployment::exchange(resolver, &deployment.layout);
     let kv = kv(resolver, whole, &deployment, &load, parts.kv_room);
-    let longest = load.requests.requests.iter().map(|request| request.prompt_tokens).min().unwrap_or(1);
-    if kv.shape.bytes(longest + 1) > kv.capacity {
+    let shortest = load.requests.requests.iter().map(|request| request.prompt_tokens).min().unwrap_or(1);
+    if kv.shape.bytes(shortest + 1) > kv.capacity {
         problems.push(format!(
-            "kv.capacity: {} of GPU memory are left for the KV cache, and the shortest prompt, {longest} tokens, needs {}",
+            "kv.capacity: {} of GPU memory are left for the KV cache, and the shortest prompt, {shortest} tokens, needs {}",
             kv.capacity,
-            kv.shape.bytes(longest + 1)
+            kv.shape.bytes(shortest + 1)
         ));
     }
     let section = &resolver.scenario().parallel;

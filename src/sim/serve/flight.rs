@@ -16,6 +16,8 @@ pub(super) struct Flight {
     /// The stage that has it, or that it waits for.
     pub(super) stage: u32,
     pub(super) began: SimTime,
+    /// When its activations are at the stage.
+    pub(super) is_there: SimTime,
     pub(super) is_under_way: bool,
 }
 
