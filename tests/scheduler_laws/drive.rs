@@ -1,7 +1,9 @@
 //! Drives a scheduler to the end of a workload and keeps books of its own beside it.
 
 use moesim::serving::kv::{KvCache, KvShape};
-use moesim::serving::scheduler::{Arrival, Batch, Batching, PassOrder, Rejection, Scheduler, SchedulerConfig};
+use moesim::serving::scheduler::{
+    Arrival, Batch, Batching, PassOrder, Rejection, Scheduler, SchedulerConfig,
+};
 use moesim::serving::{RequestId, RequestView};
 use moesim::units::{Bytes, SimTime};
 
@@ -186,8 +188,7 @@ impl Drive {
         (self.prefilled, self.recomputed) =
             (self.prefilled + batch.prefill_tokens, self.recomputed + batch.recomputed_tokens);
         self.hits += batch.prefix_hit_tokens;
-        self.swapped =
-            (self.swapped.0 + batch.swapped_out_bytes, self.swapped.1 + batch.swapped_in_bytes);
+        self.swapped = (self.swapped.0 + batch.swapped_out_bytes, self.swapped.1 + batch.swapped_in_bytes);
         self.passes.push(batch.clone());
         if begins {
             self.under_way.push(batch);
@@ -310,9 +311,7 @@ impl Drive {
         let alone = batch.slots.len() == 1 && !config.chunked_prefill;
         assert!(batch.tokens() <= u64::from(config.token_budget) || alone);
         assert!(self.scheduler.running() <= config.max_batch as usize);
-        if config.batching == Batching::Static {
-            assert!(batch.prefill_tokens == 0 || batch.decode_tokens == 0);
-        } else if config.order == PassOrder::PrefillFirst {
+        if config.batching == Batching::Static || config.order == PassOrder::PrefillFirst {
             assert!(batch.prefill_tokens == 0 || batch.decode_tokens == 0);
         }
     }
@@ -328,7 +327,10 @@ impl Drive {
             if decodes && self.under_way.is_empty() {
                 let there = batch.slots.iter().any(|slot| slot.request == id(number));
                 let dropped = batch.preempted.iter().chain(&batch.ended_by_capacity);
-                assert!(there || dropped.into_iter().any(|request| *request == id(number)), "{number} is delayed");
+                assert!(
+                    there || dropped.into_iter().any(|request| *request == id(number)),
+                    "{number} is delayed"
+                );
             }
         }
     }
