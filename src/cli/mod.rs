@@ -5,6 +5,7 @@
 //! its band, 2 for anything the user can mend, 130 for a sweep that was interrupted. A broken pipe is not an error.
 
 mod calibrate;
+mod capacity;
 mod catalog;
 mod console;
 mod curve;
@@ -48,6 +49,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Simulate every point of a scenario, write tables and pictures.
     Sweep(sweep::SweepArgs),
+    /// Find the highest rate of requests that a configuration sustains within limits on latency.
+    Capacity(capacity::CapacityArgs),
     /// Compare cache policies on routing traces: hit rates at every capacity, and which policy wins.
     Curve(curve::CurveArgs),
     /// Show what a scenario resolves to: every setting with its origin, and the memory it needs.
@@ -117,6 +120,7 @@ pub fn main_with(policies: Registry, predictors: PredictorRegistry) -> ExitCode 
     let ended = match &cli.command {
         Command::Run(args) => run::run(args, known),
         Command::Explain(args) => explain::run(args, known),
+        Command::Capacity(args) => capacity::run(args, known),
         Command::Sweep(args) => sweep::run(args, known),
         Command::Curve(args) => curve::run(args, &known.policies),
         Command::Plan(args) => plan::run(args, known),

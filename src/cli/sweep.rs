@@ -97,26 +97,31 @@ fn folder(args: &SweepArgs, scenario: &ScenarioFile, name: &str) -> Result<PathB
     const KEY: &str = "output.folder";
     let written = scenario.text(KEY).map(PathBuf::from);
     let folder = args.output.clone().or(written).unwrap_or_else(|| Path::new("output").join(name));
-    let Err(cause) = std::fs::create_dir_all(&folder) else { return Ok(folder) };
-    let error = if folder.exists() && !folder.is_dir() {
-        Error::at(Place::file(&folder), "is a file").expected("a folder, or the name of a new one")
-    } else {
-        Error::io(&folder, "create the folder", &cause)
-    };
+    let Err(error) = folder_of(&folder) else { return Ok(folder) };
     match (&args.output, scenario.text(KEY)) {
         (None, Some(_)) => Err(error.within(&scenario.point(0)?.places.of(KEY), KEY)),
         _ => Err(error),
     }
 }
 
+/// Makes a folder where it is missing.
+pub(super) fn folder_of(folder: &Path) -> Result<()> {
+    let Err(cause) = std::fs::create_dir_all(folder) else { return Ok(()) };
+    Err(if folder.exists() && !folder.is_dir() {
+        Error::at(Place::file(folder), "is a file").expected("a folder, or the name of a new one")
+    } else {
+        Error::io(folder, "create the folder", &cause)
+    })
+}
+
 /// The scenario's name, else that of its file.
-fn name(scenario: &ScenarioFile, file: &Path) -> String {
+pub(super) fn name(scenario: &ScenarioFile, file: &Path) -> String {
     let stem =
         || file.file_stem().map_or_else(|| "sweep".to_owned(), |stem| stem.to_string_lossy().into_owned());
     scenario.text("name").map_or_else(stem, str::to_owned)
 }
 
-fn meta(scenario: &ScenarioFile, inputs: &Inputs, name: &str) -> ReportMeta {
+pub(super) fn meta(scenario: &ScenarioFile, inputs: &Inputs, name: &str) -> ReportMeta {
     ReportMeta {
         title: scenario.text("output.title").unwrap_or(name).to_owned(),
         scenario_name: name.to_owned(),
@@ -127,7 +132,7 @@ fn meta(scenario: &ScenarioFile, inputs: &Inputs, name: &str) -> ReportMeta {
 }
 
 /// The first Ctrl-C asks the sweep to stop and keeps what is finished; the second ends the program at once.
-fn stop_on_interrupt() -> Arc<Stop> {
+pub(super) fn stop_on_interrupt() -> Arc<Stop> {
     let stop = Arc::new(Stop::default());
     let asked = Arc::clone(&stop);
     // A handler that cannot be set leaves the system's own, which the journal survives as well.

@@ -3,6 +3,7 @@
 //! This is the only thing reports see. Everything is data: no room above is named here, and nothing is computed from
 //! the wall clock. Rows are serialised to the sweep's journal, from which `--resume` reads finished points back.
 
+mod capacity;
 mod counts;
 mod curve;
 mod effect;
@@ -16,6 +17,7 @@ pub mod timeline;
 mod validation;
 mod verdict;
 
+pub use capacity::{Capacity, CapacityLimit, CapacityProbe, LimitFound};
 pub use counts::{AccessCounts, LinkUse, PhaseCounts, TimeShares};
 pub use curve::{CurveCapacity, CurvePoint, CurveSequence, Drift, PolicyCurve, TraceCurves};
 pub use effect::{Effect, EffectChart, EffectValue};

@@ -185,6 +185,8 @@ pub struct ServingSummary {
     pub passes: u64,
     /// Requests in a pass, over passes.
     pub batch: Quantiles,
+    /// Most requests that may run at once in one replica.
+    pub batch_limit: u64,
     /// Tokens in a pass, over passes.
     pub pass_tokens: Quantiles,
     /// Time of a pass, over passes.

@@ -8,6 +8,7 @@
 
 mod answer;
 mod bottleneck;
+mod capacity;
 mod csv_table;
 mod curve;
 mod draw;
@@ -31,6 +32,7 @@ mod validation;
 mod validation_page;
 
 pub use answer::answer_text;
+pub use capacity::capacity_text;
 pub use csv_table::csv;
 pub use curve::{curve_files, curve_json, curve_text, policies_page};
 pub use effects::{effects_files, effects_page, effects_page_pictures, effects_text};

@@ -26,6 +26,7 @@ mod schema;
 mod schema_serving;
 mod section;
 mod set;
+mod slo;
 mod tree;
 mod values;
 
@@ -51,4 +52,5 @@ pub use schema::{
 pub use schema_serving::{
     KvSection, ParallelSection, RequestsSection, RouterSection, SchedulerSection, SloSection,
 };
+pub use slo::{LatencyLimit, LatencyMetric, Statistic, parse_slo};
 pub use values::{CacheCapacity, HitRate, KvCapacity, PinnedExpert, Reserve};

@@ -86,6 +86,12 @@ pub struct Factor {
 }
 
 impl Factor {
+    /// `part / whole`, rounded to millionths; `whole` must not be zero.
+    pub fn from_ratio(part: u64, whole: u64) -> Self {
+        let scaled = u128::from(part) * 1_000_000 / u128::from(whole.max(1));
+        Self { millionths: u64::try_from(scaled).unwrap_or(u64::MAX).max(1) }
+    }
+
     /// As a number.
     pub fn value(self) -> f64 {
         self.millionths as f64 / 1e6

@@ -4,10 +4,12 @@
 //! work, and the same as the row of the point run by itself. What a sweep needs the wall clock for (progress) is left to
 //! whoever watches it.
 
+mod capacity;
 mod explain;
 mod journal;
 mod run;
 
+pub use capacity::{CapacityQuestion, capacity};
 pub use explain::explain;
 pub use journal::Journal;
 pub use run::{Stop, check, fingerprint, record_point, run_point, run_points};

@@ -1,15 +1,18 @@
 //! Drives a scheduler to the end of a workload and keeps books of its own beside it.
 
 use moesim::serving::kv::{KvCache, KvShape};
-use moesim::serving::scheduler::{Arrival, Batch, Batching, PassOrder, Rejection, Scheduler, SchedulerConfig};
+use moesim::serving::scheduler::{
+    Arrival, Batch, Batching, PassOrder, Preemption, Rejection, Scheduler, SchedulerConfig,
+    SchedulingPolicy as Policy,
+};
 use moesim::serving::{RequestId, RequestView};
 use moesim::units::{Bytes, SimTime};
 
-pub const BLOCK_BYTES: u64 = 100;
+pub(crate) const BLOCK_BYTES: u64 = 100;
 
 /// A request, and the step of the loop at which it comes.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub(crate) struct Job {
     pub at: u32,
     pub prompt: u32,
     pub output: u32,
@@ -19,7 +22,7 @@ pub struct Job {
 
 /// A workload and what serves it.
 #[derive(Clone, Debug)]
-pub struct Case {
+pub(crate) struct Case {
     pub config: SchedulerConfig,
     pub block_tokens: u32,
     pub hash_tokens: u32,
@@ -32,7 +35,7 @@ pub struct Case {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     Unseen,
     Waiting,
     Running,
@@ -43,7 +46,7 @@ pub enum State {
 
 /// What can be known of a request from outside.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     pub state: State,
     pub target: u32,
     pub context: u32,
@@ -58,7 +61,7 @@ pub struct Seen {
 }
 
 /// The scheduler and the books.
-pub struct Drive {
+pub(crate) struct Drive {
     pub case: Case,
     pub scheduler: Scheduler,
     pub seen: Vec<Seen>,
@@ -81,7 +84,7 @@ fn id(number: usize) -> RequestId {
 }
 
 impl Drive {
-    pub fn new(case: Case) -> Self {
+    pub(crate) fn new(case: Case) -> Self {
         let shape = KvShape::uniform(case.block_tokens, Bytes::new(BLOCK_BYTES));
         let capacity = case.capacity_blocks * BLOCK_BYTES;
         let kv = KvCache::new(shape.clone(), Bytes::new(capacity), case.hash_tokens);
@@ -116,7 +119,7 @@ impl Drive {
     }
 
     /// To the end; every step is checked.
-    pub fn run(mut self) -> Self {
+    pub(crate) fn run(mut self) -> Self {
         let mut step = 0;
         while self.step(step) {
             step += 1;
@@ -126,7 +129,7 @@ impl Drive {
     }
 
     /// One step of the loop: arrivals, passes begin, the oldest pass ends. Says whether there is more.
-    pub fn step(&mut self, step: u32) -> bool {
+    pub(crate) fn step(&mut self, step: u32) -> bool {
         for number in 0..self.case.jobs.len() {
             if self.case.jobs[number].at == step {
                 self.arrive(number);
@@ -183,11 +186,11 @@ impl Drive {
         self.slots(&batch);
         self.check_limits(&batch);
         self.check_order(&batch);
+        self.check_admission(&batch);
         (self.prefilled, self.recomputed) =
             (self.prefilled + batch.prefill_tokens, self.recomputed + batch.recomputed_tokens);
         self.hits += batch.prefix_hit_tokens;
-        self.swapped =
-            (self.swapped.0 + batch.swapped_out_bytes, self.swapped.1 + batch.swapped_in_bytes);
+        self.swapped = (self.swapped.0 + batch.swapped_out_bytes, self.swapped.1 + batch.swapped_in_bytes);
         self.passes.push(batch.clone());
         if begins {
             self.under_way.push(batch);
@@ -243,7 +246,7 @@ impl Drive {
     }
 
     fn loses(&mut self, number: usize) {
-        let recompute = self.case.config.preemption == moesim::serving::scheduler::Preemption::Recompute;
+        let recompute = self.case.config.preemption == Preemption::Recompute;
         let prompt = self.case.jobs[number].prompt;
         let one = &mut self.seen[number];
         assert!(!one.busy, "{number} is preempted in a pass");
@@ -310,9 +313,7 @@ impl Drive {
         let alone = batch.slots.len() == 1 && !config.chunked_prefill;
         assert!(batch.tokens() <= u64::from(config.token_budget) || alone);
         assert!(self.scheduler.running() <= config.max_batch as usize);
-        if config.batching == Batching::Static {
-            assert!(batch.prefill_tokens == 0 || batch.decode_tokens == 0);
-        } else if config.order == PassOrder::PrefillFirst {
+        if config.batching == Batching::Static || config.order == PassOrder::PrefillFirst {
             assert!(batch.prefill_tokens == 0 || batch.decode_tokens == 0);
         }
     }
@@ -328,35 +329,64 @@ impl Drive {
             if decodes && self.under_way.is_empty() {
                 let there = batch.slots.iter().any(|slot| slot.request == id(number));
                 let dropped = batch.preempted.iter().chain(&batch.ended_by_capacity);
-                assert!(there || dropped.into_iter().any(|request| *request == id(number)), "{number} is delayed");
+                assert!(
+                    there || dropped.into_iter().any(|request| *request == id(number)),
+                    "{number} is delayed"
+                );
             }
         }
     }
 
+    /// Place in the queue.
+    fn place(&self, number: usize) -> (u32, usize) {
+        let job = &self.case.jobs[number];
+        let key = match self.case.config.policy {
+            Policy::Fcfs => 0,
+            Policy::ShortestPrefillFirst if self.seen[number].begun => 0,
+            Policy::ShortestPrefillFirst => job.prompt,
+            Policy::Priority => u32::from(job.priority),
+        };
+        (key, number)
+    }
+
     /// Nobody is admitted while somebody waits who comes first.
     fn check_order(&self, batch: &Batch) {
-        use moesim::serving::scheduler::SchedulingPolicy as Policy;
-        let place = |number: usize| {
-            let job = &self.case.jobs[number];
-            let key = match self.case.config.policy {
-                Policy::Fcfs => 0,
-                Policy::ShortestPrefillFirst if self.seen[number].begun => 0,
-                Policy::ShortestPrefillFirst => job.prompt,
-                Policy::Priority => u32::from(job.priority),
-            };
-            (key, job.at, number)
-        };
         let waits = |number: &usize| {
             self.seen[*number].state == State::Waiting && !batch.preempted.contains(&id(*number))
         };
-        let first = (0..self.seen.len()).filter(waits).map(place).min();
+        let first = (0..self.seen.len()).filter(waits).map(|number| self.place(number)).min();
         for request in &batch.admitted {
-            let mut own = place(request.index());
+            let mut own = self.place(request.index());
             if self.case.config.policy == Policy::ShortestPrefillFirst {
                 own.0 = self.case.jobs[request.index()].prompt;
             }
             assert!(first.is_none_or(|first| own < first), "{request:?} is admitted before {first:?}");
         }
+    }
+
+    /// Whoever is first in the queue and fits is admitted, but not in a pass that had to preempt.
+    fn check_admission(&self, batch: &Batch) {
+        let config = &self.case.config;
+        let mixed = config.batching == Batching::Continuous && config.order == PassOrder::DecodeFirst;
+        let Some(first) = batch.slots.first().filter(|_| mixed) else { return };
+        if !batch.preempted.is_empty() {
+            // Where nobody else was left to run, those that were preempted may come back at once.
+            let joined = [&batch.admitted[..], &batch.resumed].concat();
+            assert!(joined.is_empty() || joined.contains(&first.request));
+            return;
+        }
+        let budget = u64::from(config.token_budget).saturating_sub(batch.tokens());
+        let room = budget > 0 && self.scheduler.running() < config.max_batch as usize;
+        let waiting = (0..self.seen.len()).filter(|number| self.seen[*number].state == State::Waiting);
+        let Some(next) = waiting.min_by_key(|number| self.place(*number)) else { return };
+        if !room || !config.chunked_prefill || self.case.hash_tokens > 0 {
+            return;
+        }
+        let one = &self.seen[next];
+        let more = u64::from(one.target.saturating_sub(one.context).max(1)).min(budget);
+        let bytes = self.shape.bytes(one.context + u32::try_from(more).unwrap());
+        let used = self.scheduler.kv().used();
+        assert!(used.get() + bytes.get() > self.capacity, "{next} fits and is not admitted");
     }
 
     /// Bytes are those of a recount, and counts are those of the states.

@@ -95,14 +95,7 @@ fn swapped_blocks_come_back_as_they_went() {
     let jobs = [job(0, 7, 4), job(0, 7, 4)];
     let config = SchedulerConfig { preemption: Preemption::Swap, token_budget: 14, ..small() };
     let drive = Drive::new(case(config, 4, &jobs)).run();
-    let passes = [
-        "p0 7@0! | p1 7@0!",
-        "d0 1@7! | d1 1@7!",
-        "-1 | d0 1@8!",
-        "d0 1@9!",
-        "d1 1@8!",
-        "d1 1@9!",
-    ];
+    let passes = ["p0 7@0! | p1 7@0!", "d0 1@7! | d1 1@7!", "-1 | d0 1@8!", "d0 1@9!", "d1 1@8!", "d1 1@9!"];
     assert_eq!(shown(&drive.passes), passes);
     assert_eq!((drive.swapped, drive.recomputed), ((2 * BLOCK_BYTES, 2 * BLOCK_BYTES), 0));
 }
@@ -120,7 +113,11 @@ fn a_known_prompt_computes_one_token() {
     let known = Job { hashes, ..job(0, 8, 2) };
     let drive = Drive::new(Case {
         hash_tokens: 4,
-        ..case(small(), 100, &[known.clone(), Job { at: 4, ..known.clone() }, Job { at: 6, prompt: 9, ..known }])
+        ..case(
+            small(),
+            100,
+            &[known.clone(), Job { at: 4, ..known.clone() }, Job { at: 6, prompt: 9, ..known }],
+        )
     });
     let drive = drive.run();
     assert_eq!(shown(&drive.passes), ["p0 8@0!", "d0 1@8!", "p1 1@7!", "d1 1@8!", "p2 1@8!", "d2 1@9!"]);

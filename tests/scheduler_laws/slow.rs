@@ -5,7 +5,7 @@ use moesim::serving::scheduler::Batch;
 use super::drive::{Case, Job};
 
 /// Request, tokens, context, whether it is prefill, whether it emits.
-pub type Row = (usize, u32, u32, bool, bool);
+pub(crate) type Row = (usize, u32, u32, bool, bool);
 
 struct Run {
     number: usize,
@@ -14,7 +14,7 @@ struct Run {
 }
 
 /// The slots of all passes, empty ones left out.
-pub fn slots(passes: &[Batch]) -> Vec<Vec<Row>> {
+pub(crate) fn slots(passes: &[Batch]) -> Vec<Vec<Row>> {
     let rows = |batch: &Batch| -> Vec<Row> {
         let row = |slot: &moesim::serving::scheduler::Slot| {
             (slot.request.index(), slot.tokens, slot.context, slot.is_prefill, slot.emits)
@@ -25,7 +25,7 @@ pub fn slots(passes: &[Batch]) -> Vec<Vec<Row>> {
 }
 
 /// The passes of a case with one pass under way at a time.
-pub fn passes(case: &Case) -> Vec<Vec<Row>> {
+pub(crate) fn passes(case: &Case) -> Vec<Vec<Row>> {
     let jobs = &case.jobs;
     let (mut arrived, mut next, mut step) = (0, 0, 0);
     let mut running: Vec<Run> = Vec::new();

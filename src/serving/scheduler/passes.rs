@@ -82,21 +82,16 @@ impl Scheduler {
             let entry = self.entries.get(number);
             let tokens = self.chunk(entry.target - entry.context, *budget);
             let context = entry.context + tokens;
-            at += 1;
             if entry.busy || tokens == 0 {
+                at += 1;
                 continue;
             }
-            let room = self.make_room(number, context, batch);
-            if let Room::Granted = room {
+            if self.make_room(number, context, batch) == Room::Granted {
                 self.prefill_some(number, tokens, batch);
                 *budget = budget.saturating_sub(tokens);
             }
-            if room == Room::Gone {
-                at -= 1;
-            } else if self.prefilling.get(at - 1) != Some(&number) {
-                // Somebody before it was preempted.
-                at = self.prefilling.iter().position(|other| *other == number).map_or(at, |place| place + 1);
-            }
+            // Others before it may have been preempted, or it may be gone itself.
+            at = self.prefilling.iter().position(|other| *other == number).map_or(at, |place| place + 1);
         }
     }
 

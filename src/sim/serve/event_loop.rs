@@ -221,8 +221,8 @@ impl Serving<'_> {
             replica.flights[flight].batches.iter().flat_map(|batch| &batch.ended_by_capacity).copied().collect();
         if any {
             for batch in &replica.flights[flight].batches {
-                for request in &batch.admitted {
-                    self.requests.progress_mut(*request).begun.get_or_insert(now);
+                for slot in batch.slots.iter().filter(|slot| slot.is_prefill) {
+                    self.requests.progress_mut(slot.request).begun.get_or_insert(now);
                 }
             }
             let used: Vec<Bytes> = replica.schedulers.iter().map(|scheduler| scheduler.kv().used()).collect();
@@ -241,7 +241,6 @@ impl Serving<'_> {
     }
 
     fn stage_done(&mut self, index: usize, flight: usize) -> Result<()> {
-        let now = self.engine.now();
         let replica = &mut self.replicas[index];
         let stage = replica.flights[flight].stage as usize;
         replica.stages[stage].is_busy = false;

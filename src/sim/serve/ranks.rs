@@ -230,8 +230,14 @@ impl Timer for Ranks<'_> {
                 exchanged: SimDuration::from_ns(shares.exchange_ns),
             };
             books.gpus.extend(std::iter::repeat_n(time, self.serving.layout.moe_tp() as usize));
-            books.prefill.add(&summary.prefill);
-            books.decode.add(&summary.decode);
+            let (mut prefill, mut decode) = (summary.prefill, summary.decode);
+            if index > 0 {
+                // All ranks see the same tokens and layer events.
+                (prefill.tokens, prefill.events) = (0, 0);
+                (decode.tokens, decode.events) = (0, 0);
+            }
+            books.prefill.add(&prefill);
+            books.decode.add(&decode);
             books.events += summary.engine_events;
             books.overshoot_bytes_max = books.overshoot_bytes_max.max(summary.overshoot_bytes_max);
             if index == 0 {

@@ -64,6 +64,7 @@ impl Serving<'_> {
             e2e_ns: Quantiles::of(latencies.e2e),
             queue_ns: Quantiles::of(latencies.queue),
             passes: own.pass_ns.len() as u64,
+            batch_limit: u64::from(self.serving.scheduler.max_batch) * u64::from(self.serving.layout.dp),
             batch: Quantiles::of(std::mem::take(&mut own.batch)),
             pass_tokens: Quantiles::of(std::mem::take(&mut own.pass_tokens)),
             pass_ns: Quantiles::of(std::mem::take(&mut own.pass_ns)),
