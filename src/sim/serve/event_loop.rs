@@ -232,6 +232,12 @@ impl Serving<'_> {
             let end = replica.time_stage(0, flight, now + swap)?;
             self.engine.schedule_at(end, Happening::StageDone { replica: small(index), flight: small(flight) });
         }
+        let replica = &self.replicas[index];
+        let stands = replica.flights.iter().all(|flight| !flight.is_under_way);
+        if stands && replica.requests() > 0 {
+            let found = format!("replica {index} stands idle with {} requests", replica.requests());
+            return Err(Error::new(found).expected("a pass"));
+        }
         for request in cut {
             self.requests.progress_mut(request).stage = Stage::Rejected;
             self.books.too_long += 1;
@@ -255,7 +261,7 @@ impl Serving<'_> {
         }
         let sent = self.serving.hand_over(&self.replicas[index].flights[flight].works, stage);
         let under_way = &mut self.replicas[index].flights[flight];
-        (under_way.stage, under_way.is_there) = (under_way.stage + 1, now + sent);
+        (under_way.stage, under_way.is_there) = (under_way.stage + 1, self.engine.now() + sent);
         if self.replicas[index].stages[stage + 1].is_busy {
             self.replicas[index].stages[stage + 1].queue.push_back(small(flight));
             return Ok(());
