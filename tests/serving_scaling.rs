@@ -100,9 +100,8 @@ fn twice_the_replicas_at_twice_the_rate_serve_alike() {
             };
             let (one, two, four) = (run(1), run(2), run(4));
             for more in [&two, &four] {
-                for of in [|found: &ServingSummary| found.ttft_ns, |found| found.e2e_ns, |found| found.queue_ns] {
-                    assert_eq!(values(&of(&one)), values(&of(more)), "{rate} /s, {batch} at once");
-                }
+                let all = |found: &ServingSummary| [found.ttft_ns, found.e2e_ns, found.queue_ns].map(|of| values(&of));
+                assert_eq!(all(&one), all(more), "{rate} /s, {batch} at once");
             }
         }
     }

@@ -90,6 +90,10 @@ fn compare(bench: &Bench, settings: &[&str], chunk: usize, event_driven: bool) {
     if event_driven {
         served.serving.as_mut().unwrap().is_resident = false;
     }
+    assert_eq!(replay.fits(), served.fits(), "{:?} {:?}", replay.problems, served.problems);
+    if !replay.fits() {
+        return;
+    }
     let (replay, served) = (bench::run(&replay), serve(&served));
     assert_same(&replay, &served);
 }
