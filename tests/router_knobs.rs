@@ -106,7 +106,7 @@ fn balance_takes_away_its_share_of_the_unevenness() {
         last = after.variation_permille;
         let wanted = before.variation_permille * u64::from(100 - percent) / 100;
         // Counts of about 150 are rounded to whole ones.
-        assert!(after.variation_permille.abs_diff(wanted) <= 6, "{percent} %: {} of {wanted}", last);
+        assert!(after.variation_permille.abs_diff(wanted) <= 6, "{percent} %: {last} of {wanted}");
     }
 }
 
@@ -190,7 +190,6 @@ fn sequences_of_a_domain_share_its_experts() {
         let taken: Vec<&str> = trace.sequences().iter().map(|meta| meta.category.as_str()).take(5).collect();
         assert_eq!(taken, ["code", "maths", "translation", "chat", "code"]);
         let (within, between) = overlaps(&trace);
-        eprintln!("tilt {domain_tilt}: {within:.3} within a domain, {between:.3} between");
         assert!(within > between + margin, "tilt {domain_tilt}: {within} within, {between} between");
         assert!(between < between_before);
         between_before = between;

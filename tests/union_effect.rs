@@ -85,7 +85,6 @@ fn assert_below(name: &str, trace: &Trace) {
         let (found, error) = mean_distinct(trace, &counts, tokens, 20);
         let wanted = expected_distinct(header.experts, header.top_k, tokens as u64);
         assert!(found <= wanted + 5.0 * error, "{name}, {tokens} tokens: {found} above {wanted}");
-        eprintln!("{name}, {tokens} tokens: {found:.2} of {wanted:.2} under an even router");
         lowest = lowest.min(found / wanted);
     }
     assert!(lowest < 0.99, "{name}: {lowest} of the even router at least");

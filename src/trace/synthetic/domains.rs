@@ -4,8 +4,7 @@
 //! logarithm of every expert's pull. Streams are keyed by layer and domain, so a domain keeps its experts when others
 //! are added. Left out: which domains are alike, and sequences that change their domain.
 
-use super::router::nearly_normal;
-use super::{RouterKnobs, SyntheticSpec};
+use super::{RouterKnobs, SyntheticSpec, tilted};
 use crate::rng::{Purpose, stream};
 
 /// The pulls of one layer by domain: those of the layer as they are, where there are no domains.
@@ -19,8 +18,8 @@ pub(super) fn by_domain(
         return vec![base];
     }
     let of_domain = |domain| {
-        let mut rng = stream(spec.seed, Purpose::SyntheticDomains, layer, domain);
-        base.iter().map(|pull| pull + knobs.domain_tilt * nearly_normal(&mut rng)).collect()
+        let mut taste = stream(spec.seed, Purpose::SyntheticDomains, layer, domain);
+        tilted(&base, knobs.domain_tilt, &mut taste)
     };
     (0..knobs.domains.len() as u64).map(of_domain).collect()
 }

@@ -38,8 +38,8 @@ pub fn generate(spec: &SyntheticSpec) -> Result<Trace> {
     generate_with(spec, &RouterKnobs::default())
 }
 
-/// The same with the router turned. Noise costs about as much as 20 draws for each token and layer of 128 experts; with a
-/// balance the whole trace is held twice.
+/// The same with the router turned. Noise walks all experts for each token and layer, which for 128 of them makes it
+/// take almost twice as long; with a balance all ids are held twice.
 ///
 /// # Errors
 /// Where the specification or a knob cannot be, see [`SyntheticSpec::check`] and [`RouterKnobs::check`].
