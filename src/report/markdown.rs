@@ -128,7 +128,9 @@ fn under_load(text: &mut String, shown: &[&Row]) {
     for (row, cells) in ran.iter().zip(lines) {
         let _ = writeln!(text, "| {} | {} |", row.index, cells.join(" | "));
     }
-    text.push_str("\nShares of time are of all GPUs; waiting is for copies, drives or the CPU within a pass.\n");
+    text.push_str(
+        "\nShares of time are of all GPUs; waiting is for copies, drives or the CPU within a pass.\n",
+    );
 }
 
 /// Time shares of the points that decoded, without those that are zero everywhere.

@@ -30,8 +30,7 @@ pub fn table(rows: &[Row]) -> String {
     let keys = ReportMeta::default().axis_keys(rows);
     let short: Vec<&str> = keys.iter().map(|key| last_part(key, &keys)).collect();
     let (titles, cells) = results(&chosen, is_serving);
-    let mut lines: Vec<Vec<String>> =
-        vec![short.iter().copied().chain(titles).map(str::to_owned).collect()];
+    let mut lines: Vec<Vec<String>> = vec![short.iter().copied().chain(titles).map(str::to_owned).collect()];
     for (row, cells) in chosen.iter().zip(cells) {
         let axes = keys.iter().map(|key| shortened(axis_value(row, key)));
         lines.push(axes.chain(cells).collect());

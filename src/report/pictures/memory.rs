@@ -8,7 +8,7 @@ use crate::report::draw::{
 };
 use crate::report::format::size;
 use crate::report::series::Varying;
-use crate::report::serving::{is_serving, settings};
+use crate::report::serving::{is_serving, ledger_settings};
 
 pub(super) const NAME: &str = "memory";
 pub(super) const TITLE: &str = "who owns which memory";
@@ -112,8 +112,7 @@ fn owner_ink(index: usize) -> Ink {
 /// The expert VRAM of each bar, and its setting; the policy has no part in a ledger.
 fn labels(rows: &[Row], bars: &[&Row]) -> Vec<(String, String)> {
     let varying = Varying::of(rows);
-    // The load has no part in a ledger either.
-    let under_load = is_serving(rows).then(|| settings(rows));
+    let under_load = is_serving(rows).then(|| ledger_settings(rows));
     bars.iter()
         .map(|row| {
             let experts = format!("{} of experts", size(row.config.cache_capacity_bytes));

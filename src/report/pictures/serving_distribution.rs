@@ -112,7 +112,7 @@ fn draw(
         x: Scale::spread(LINEAR_RATIO_MAX, &values),
         y: Scale::linear(0.0, 100.0),
     };
-    panel.frame(scene, name, &[], true);
+    panel.frame(scene, "", &[], true);
     panel.level(scene, 99.0);
     for (index, percentiles) in all.iter().enumerate() {
         let (stroke, _) = series_look(index, false);

@@ -5,8 +5,8 @@ use super::common::{Sheet, short_label};
 use super::serving_panel::{Panel, TICKS_WIDTH};
 use crate::metrics::{Quantiles, ServingSummary};
 use crate::report::draw::{
-    Align, Entry, HEIGHT, INK, Ink, Marker, SHADE, Scale, Scene, Stroke, Swatch, WIDTH, fitted,
-    footnote, heading, hue, legend, legend_width, series_look, time_unit,
+    Align, Entry, HEIGHT, INK, Ink, Marker, SHADE, Scale, Scene, Stroke, Swatch, WIDTH, fitted, footnote,
+    heading, hue, legend, legend_width, series_look, time_unit,
 };
 use crate::report::serving::{Knee, LoadSeries, Served, Swept, is_saturated, knee, swept};
 
@@ -18,7 +18,7 @@ const SERIES_MAX: usize = 8;
 /// A larger ratio between the slowest and the fastest point makes an axis logarithmic.
 const LINEAR_RATIO_MAX: f64 = 20.0;
 const TOP: f64 = 104.0;
-const GAP: f64 = 42.0;
+const GAP: f64 = 34.0;
 const BOTTOM: f64 = HEIGHT - 76.0;
 const SATURATED: Ink = Ink::tint(SHADE, 0.22);
 
@@ -69,7 +69,7 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
             x: Scale::spread(50.0, &x),
             y: Scale::log_beyond(LINEAR_RATIO_MAX, &scaled),
         };
-        panel.frame(&mut scene, &format!("{} ({unit})", measure.name), &[], true);
+        panel.frame(&mut scene, &format!("{} ({unit})", measure.name), &[], index > 0);
         saturated(&mut scene, &panel, drawn);
         for (at, (series, values)) in drawn.iter().enumerate() {
             curve(&mut scene, &panel, (series, values), (measure, unit_ns), at);
@@ -96,10 +96,8 @@ fn note(knees: &[Option<Knee<'_, '_>>]) -> String {
 
 /// The colour of each series where there are several, and what the lines are.
 fn entries(swept: &Swept<'_>, drawn: &[(LoadSeries<'_>, Vec<f64>)]) -> Vec<Entry> {
-    let line = |stroke, marker, text: &str| Entry {
-        swatch: Swatch::Line(stroke, marker),
-        text: text.to_owned(),
-    };
+    let line =
+        |stroke, marker, text: &str| Entry { swatch: Swatch::Line(stroke, marker), text: text.to_owned() };
     let rgb = if drawn.len() > 1 { INK } else { hue(0) };
     let mut entries = Vec::new();
     if drawn.len() > 1 {

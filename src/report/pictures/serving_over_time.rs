@@ -27,9 +27,8 @@ const REQUESTS: &[Series] = &[
 ];
 const OUTPUT: &[Series] = &[("", 2, |slice| per_s(slice.generated, slice))];
 const PROMPT: &[Series] = &[("", 3, |slice| per_s(slice.prefilled, slice))];
-const HITS: &[Series] = &[("", 6, |slice| {
-    (slice.lookups > 0).then(|| slice.hits as f64 * 100.0 / slice.lookups as f64)
-})];
+const HITS: &[Series] =
+    &[("", 6, |slice| (slice.lookups > 0).then(|| slice.hits as f64 * 100.0 / slice.lookups as f64))];
 
 fn per_s(count: u64, slice: &ServingSlice) -> Option<f64> {
     (slice.span_ns > 0).then(|| count as f64 / (slice.span_ns as f64 / 1e9))
@@ -69,14 +68,16 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
     let lost: u64 = slices.iter().map(|slice| slice.preemptions).sum();
     let crosses = if lost > 0 { " Crosses: requests were preempted." } else { "" };
     footnote(&mut scene, &format!("Every slice has its sum or mean.{crosses}"));
-    let height = (BOTTOM - TOP) / panels.len() as f64;
+    let step = (BOTTOM - TOP + GAP) / panels.len() as f64;
     let count = panels.len();
     for (index, (name, lines)) in panels.into_iter().enumerate() {
-        let top = TOP + height * index as f64;
-        let bottom = top + height - if index + 1 < count { GAP } else { 0.0 };
+        let top = TOP + step * index as f64;
+        let bottom = top + step - GAP;
         let values = lines.iter().flat_map(|(_, _, value)| slices.iter().filter_map(value));
         let y = match name {
-            "requests" | "output tokens/s" | "prompt tokens/s" => Scale::from_zero(&values.collect::<Vec<_>>()),
+            "requests" | "output tokens/s" | "prompt tokens/s" => {
+                Scale::from_zero(&values.collect::<Vec<_>>())
+            }
             _ => Scale::linear(0.0, 100.0),
         };
         let panel = Panel { left: 24.0 + TICKS_WIDTH, top, right: WIDTH - 32.0, bottom, x, y };

@@ -1,9 +1,7 @@
 //! Panels of the pictures of serving sweeps: several small plots on one sheet, each with a name and its own legend above
 //! it, and values that hold for a while drawn as steps.
 
-use crate::report::draw::{
-    Align, Entry, GREY, INK, Ink, LIGHT, Scale, Scene, Stroke, Swatch, fitted, width,
-};
+use crate::report::draw::{Align, Entry, GREY, INK, Ink, LIGHT, Scale, Scene, Stroke, Swatch, fitted, width};
 
 /// Left of a panel, for its ticks.
 pub(super) const TICKS_WIDTH: f64 = 62.0;

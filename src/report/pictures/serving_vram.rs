@@ -95,10 +95,7 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
         top: TOP,
         right: WIDTH - legend_width(&entries),
         bottom: BOTTOM,
-        x: Scale::linear(
-            first.begin_ns as f64 / unit_ns,
-            (last.begin_ns + last.span_ns) as f64 / unit_ns,
-        ),
+        x: Scale::linear(first.begin_ns as f64 / unit_ns, (last.begin_ns + last.span_ns) as f64 / unit_ns),
         y: Scale::from_zero(&[most / unit_bytes]),
     };
     panel.frame(&mut scene, &format!("VRAM ({bytes})"), &[], true);

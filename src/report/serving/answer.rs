@@ -20,9 +20,8 @@ pub(in crate::report) fn answer(rows: &[Row]) -> Vec<String> {
     if real.is_empty() {
         return vec!["Only oracle policies ran; they are bounds that no real system reaches.".to_owned()];
     }
-    let finished = |series: &&LoadSeries<'_>| {
-        series.points.iter().any(|point| point.serving.requests.finished > 0)
-    };
+    let finished =
+        |series: &&LoadSeries<'_>| series.points.iter().any(|point| point.serving.requests.finished > 0);
     if !real.iter().any(finished) {
         return vec!["No point finished a request, so there is no latency to compare.".to_owned()];
     }
@@ -60,9 +59,7 @@ fn lead(series: &LoadSeries<'_>) -> String {
 }
 
 /// The setting that holds the most load, of equals the one of least TTFT there.
-fn best_by_knee<'s, 'a>(
-    real: &[&'s LoadSeries<'a>],
-) -> Option<(&'s LoadSeries<'a>, Knee<'s, 'a>)> {
+fn best_by_knee<'s, 'a>(real: &[&'s LoadSeries<'a>]) -> Option<(&'s LoadSeries<'a>, Knee<'s, 'a>)> {
     let knees = real.iter().filter_map(|series| Some((*series, knee(series)?)));
     knees.min_by_key(|(_, knee)| {
         let held = knee.held;
@@ -76,32 +73,32 @@ fn best_by_knee<'s, 'a>(
 
 /// Up to which load the limits hold, what latency is there, and what gives way beyond.
 fn knee_sentence(series: &LoadSeries<'_>, knee: &Knee<'_, '_>) -> Option<String> {
-    let least = knee.least;
-    let slo = least.serving.goodput.as_ref().map_or("", |goodput| &goodput.slo);
-    let what = if knee.by_slo { "Most load within the service level" } else { "Latency knee" };
-    let lead = lead(series);
-    let limits = match knee.by_slo {
-        true => format!("at least {MET_PERCENT} % of requests within {slo}"),
-        false => format!("p99 of TTFT and TPOT within twice those at {}", least.named()),
+    let (least, lead) = (knee.least, lead(series));
+    let slo = least.serving.goodput.as_ref().filter(|_| knee.by_slo).map(|goodput| &goodput.slo);
+    let what = match slo {
+        Some(slo) => format!("Most load within the service level ({slo})"),
+        None => "Latency knee".to_owned(),
     };
     let Some(held) = knee.held else {
         let broken = knee.broken?;
         let how = gives_way(knee, broken);
-        return Some(format!("**{what}:** {lead}below {}, the least load tried: {how}.", broken.named()));
+        return Some(format!(
+            "**{what}:** {lead}below {}, the least load tried, where {how}.",
+            broken.named()
+        ));
     };
-    let met = match knee.by_slo {
-        true => format!("{} % of requests within {slo}, ", met_percent(held.serving, 1)),
-        false => String::new(),
-    };
-    let base = match knee.by_slo || std::ptr::eq(held, least) {
-        true => String::new(),
-        false => format!(", against {} at {}", tails(least), load_words(least.serving)),
+    let limits = match slo {
+        Some(_) => format!("; {} % of requests keep it, {MET_PERCENT} % must", met_percent(held.serving, 1)),
+        None if std::ptr::eq(held, least) => {
+            ", the least load tried; more than twice that is beyond it".to_owned()
+        }
+        None => format!(", within twice the {} at {}", pair(least), least.named()),
     };
     let beyond = match knee.broken {
         Some(broken) => format!(" At {} {}.", broken.named(), gives_way(knee, broken)),
         None => " No higher load was tried.".to_owned(),
     };
-    Some(format!("**{what}:** {lead}{}: {met}{}{base} ({limits}).{beyond}", held.named(), tails(held)))
+    Some(format!("**{what}:** {lead}{}: {}{limits}.{beyond}", held.named(), tails(held)))
 }
 
 /// `TTFT p99 410 ms and TPOT p99 38 ms`.
@@ -112,6 +109,12 @@ fn tails(point: &Served<'_>) -> String {
     listed(&known.collect::<Vec<_>>())
 }
 
+/// The same without names: `410 ms and 38 ms`.
+fn pair(point: &Served<'_>) -> String {
+    let known = [&point.serving.ttft_ns, &point.serving.tpot_ns].into_iter().filter(|q| q.count > 0);
+    listed(&known.map(|q| span(q.p99)).collect::<Vec<_>>())
+}
+
 /// What a point that is beyond the limits does.
 fn gives_way(knee: &Knee<'_, '_>, point: &Served<'_>) -> String {
     let serving = point.serving;
@@ -119,7 +122,7 @@ fn gives_way(knee: &Knee<'_, '_>, point: &Served<'_>) -> String {
         return "no request finishes".to_owned();
     }
     if knee.by_slo {
-        return format!("{} % are", met_percent(serving, 1));
+        return format!("{} % do", met_percent(serving, 1));
     }
     let beyond: Vec<String> = slower(knee.least, point)
         .into_iter()
@@ -181,67 +184,55 @@ fn latency_sentence(real: &[&LoadSeries<'_>], (at, series): &Place<'_, '_>) -> S
 }
 
 /// The point of most output tokens a second.
-fn most_tokens<'s, 'a>(
-    real: &[&'s LoadSeries<'a>],
-) -> Option<(&'s LoadSeries<'a>, &'s Served<'a>)> {
+fn most_tokens<'s, 'a>(real: &[&'s LoadSeries<'a>]) -> Option<(&'s LoadSeries<'a>, &'s Served<'a>)> {
     let points = real.iter().flat_map(|series| series.points.iter().map(move |point| (*series, point)));
     let per_s = |point: &Served<'_>| {
-        u128::from(point.serving.tokens.output) * 1_000_000_000_000
-            / u128::from(point.serving.span_ns.max(1))
+        u128::from(point.serving.tokens.output) * 1_000_000_000_000 / u128::from(point.serving.span_ns.max(1))
     };
     points.max_by_key(|(_, point)| (per_s(point), Reverse(point.row.index)))
 }
 
-fn throughput_sentence(
-    real: &[&LoadSeries<'_>],
-    series: &LoadSeries<'_>,
-    point: &Served<'_>,
-) -> String {
+fn throughput_sentence(real: &[&LoadSeries<'_>], series: &LoadSeries<'_>, point: &Served<'_>) -> String {
     let (serving, ns) = (point.serving, point.serving.span_ns);
     let lead = if real.len() > 1 { lead(series) } else { String::new() };
+    let count = real.iter().map(|series| series.points.len()).sum::<usize>();
+    let what = if count > 1 { "Most throughput" } else { "Throughput" };
     let state = match is_saturated(serving) {
         true => "; it is saturated there",
         false if serving.users > 0 => "",
         false => "; it keeps up with the load there",
     };
     format!(
-        "**Most throughput:** {lead}{} output tokens/s and {} requests/s at {}{state}.",
+        "**{what}:** {lead}{} output tokens/s and {} requests/s at {}{state}.",
         rate(serving.tokens.output, ns),
         rate(serving.requests.finished, ns),
         point.named()
     )
 }
 
-/// Requests turned away, left unfinished, or preempted, at the point where that is worst.
+/// Requests turned away or preempted, at the point where that is worst.
 fn lost(real: &[&LoadSeries<'_>]) -> Option<String> {
     let points = || real.iter().flat_map(|series| series.points.iter());
-    let (rejecting, preempting) = (
-        points().filter(|point| point.serving.requests.rejected > 0).count(),
-        points().filter(|point| point.serving.kv.preemptions > 0).count(),
-    );
-    let worst_by = |of: fn(&Served<'_>) -> u64| {
-        points().max_by_key(|point| (of(point), Reverse(point.row.index))).filter(|point| of(point) > 0)
+    let worst = |of: fn(&Served<'_>) -> u64| {
+        let count = points().filter(|point| of(point) > 0).count();
+        let worst = points().max_by_key(|point| (of(point), Reverse(point.row.index)))?;
+        let others = if count > 1 { format!(", some at {count} points in all") } else { String::new() };
+        (count > 0).then_some((worst, others))
     };
-    let rejected = worst_by(|point| point.serving.requests.rejected).map(|point| {
+    let rejected = worst(|point| point.serving.requests.rejected).map(|(point, others)| {
         let requests = &point.serving.requests;
         let long = match requests.too_long {
             0 => String::new(),
             count => format!(" ({count} too long for the KV cache)"),
         };
-        format!(
-            "{} of {} requests rejected{long} at {}, and some at {}",
-            requests.rejected,
-            requests.arrived,
-            point.named(),
-            counted(rejecting, "point")
-        )
+        let (count, arrived) = (requests.rejected, requests.arrived);
+        format!("{count} of {arrived} requests rejected{long} at {}{others}", point.named())
     });
-    let preempted = worst_by(|point| point.serving.kv.preemptions).map(|point| {
-        let kv = &point.serving.kv;
-        format!("{} preempted at {}, and some at {}", kv.preemptions, point.named(), counted(preempting, "point"))
+    let preempted = worst(|point| point.serving.kv.preemptions).map(|(point, others)| {
+        format!("{} preempted at {}{others}", point.serving.kv.preemptions, point.named())
     });
     let parts: Vec<String> = rejected.into_iter().chain(preempted).collect();
-    (!parts.is_empty()).then(|| format!("**Lost work:** {}.", parts.join("; ")))
+    (!parts.is_empty()).then(|| format!("**Turned away or interrupted:** {}.", parts.join("; ")))
 }
 
 /// Energy and cost per token where they are known, at the point that is the answer and where they are least.
@@ -259,9 +250,9 @@ fn costs(real: &[&LoadSeries<'_>], best: &Served<'_>) -> Vec<String> {
         }
         let per_token = |point: &&Served<'_>| text(point.serving, 6).parse::<f64>().unwrap_or(f64::INFINITY);
         let least = points().min_by(|a, b| per_token(a).total_cmp(&per_token(b)));
-        let least = least.filter(|point| point.row.index != best.row.index).map(|point| {
-            format!("; least is {sign}{} at {}", text(point.serving, 3), point.named())
-        });
+        let least = least
+            .filter(|point| point.row.index != best.row.index)
+            .map(|point| format!("; least is {sign}{} at {}", text(point.serving, 3), point.named()));
         let least = least.unwrap_or_default();
         sentences.push(format!("**{what}:** {sign}{ours}{unit} at {}{least}.", best.named()));
     }
@@ -269,8 +260,7 @@ fn costs(real: &[&LoadSeries<'_>], best: &Served<'_>) -> Vec<String> {
 }
 
 /// What it is, the sign before and the unit after it, and how a row's summary fills it.
-type Cost =
-    (&'static str, &'static str, &'static str, fn(&crate::metrics::ServingSummary, u32) -> String);
+type Cost = (&'static str, &'static str, &'static str, fn(&crate::metrics::ServingSummary, u32) -> String);
 
 /// What was interpreted, each once.
 fn notes(rows: &[Row]) -> Vec<String> {
@@ -281,8 +271,11 @@ fn notes(rows: &[Row]) -> Vec<String> {
         }
     }
     let more = notes.len().saturating_sub(LISTED_MAX);
-    let mut sentences: Vec<String> =
-        notes.iter().take(LISTED_MAX).map(|note| format!("**Note:** {}.", note.trim_end_matches('.'))).collect();
+    let mut sentences: Vec<String> = notes
+        .iter()
+        .take(LISTED_MAX)
+        .map(|note| format!("**Note:** {}.", note.trim_end_matches('.')))
+        .collect();
     sentences.extend((more > 0).then(|| format!("**And {}** in results.json.", counted(more, "more note"))));
     sentences
 }

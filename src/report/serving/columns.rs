@@ -69,9 +69,7 @@ pub(in crate::report) const COLUMNS: &[Column] = &[
     ("kv_peak_pct", |_, s| percent(s.kv.peak_bytes, s.kv.capacity_bytes, 4)),
     ("kv_mean_pct", |_, s| percent(s.kv.mean_bytes, s.kv.capacity_bytes, 4)),
     ("hit_rate_prefill_pct", |s, _| percent(s.prefill.hits, s.prefill.lookups, 4)),
-    ("hit_rate_pct", |s, _| {
-        percent(s.prefill.hits + s.decode.hits, s.prefill.lookups + s.decode.lookups, 4)
-    }),
+    ("hit_rate_pct", |s, _| percent(s.prefill.hits + s.decode.hits, s.prefill.lookups + s.decode.lookups, 4)),
     ("gpus_busy_pct", |_, s| gpus(s, |time| time.busy)),
     ("gpus_wait_pct", |_, s| gpus(s, |time| time.wait)),
     ("gpus_exchange_pct", |_, s| gpus(s, |time| time.exchange)),
@@ -82,7 +80,9 @@ pub(in crate::report) const COLUMNS: &[Column] = &[
     ("expert_load_variation", |_, s| load(s, |load| load.variation_permille)),
     ("gpu_load_max_per_mean", |_, s| load(s, |load| load.gpu_busiest_permille)),
     ("experts_distinct_per_event", |_, s| load(s, |load| load.distinct_permille)),
-    ("experts_never_used", |_, s| known(s.expert_load.experts, |_| s.expert_load.never_used_count.to_string())),
+    ("experts_never_used", |_, s| {
+        known(s.expert_load.experts, |_| s.expert_load.never_used_count.to_string())
+    }),
 ];
 
 /// Empty for zero.

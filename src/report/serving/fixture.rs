@@ -85,14 +85,13 @@ fn plain(queue: &[u64], ttft: &[u64], tpot: &[u64], batch: u64, span_s: f64) -> 
         gpus: 2,
         requests: RequestCounts {
             arrived: REQUESTS,
-            finished: REQUESTS - 4,
-            rejected: 1,
-            too_long: 1,
+            finished: REQUESTS - 3,
             in_flight: 3,
+            ..RequestCounts::default()
         },
         tokens: TokenCounts {
-            prompt: PROMPT * (REQUESTS - 4),
-            output: OUTPUT * (REQUESTS - 4),
+            prompt: PROMPT * (REQUESTS - 3),
+            output: OUTPUT * (REQUESTS - 3),
             generated: OUTPUT * REQUESTS,
             prefilled: PROMPT * REQUESTS,
             ..TokenCounts::default()
@@ -177,12 +176,15 @@ fn slices(span_s: f64, coming_s: f64, busy: f64, growth_per_s: f64) -> Vec<Servi
     (0..SLICES).map(of).collect()
 }
 
-/// With everything that may be known: a service level, energy and a price.
+/// With everything that may be known: a request that is too long, a service level, energy and a price.
 pub(crate) fn rich(mut serving: ServingSummary) -> ServingSummary {
+    (serving.requests.rejected, serving.requests.too_long) = (1, 1);
+    serving.requests.finished -= 1;
+    serving.tokens.prompt -= PROMPT;
+    serving.tokens.output -= OUTPUT;
     let limit_ns = 1_000_000_000;
     let met = serving.ttft_ns_percentiles.iter().filter(|ns| **ns < limit_ns).count() as u64 * 10;
-    serving.goodput =
-        Some(Goodput { slo: "ttft < 1 s".to_owned(), met: met.min(serving.requests.finished) });
+    serving.goodput = Some(Goodput { slo: "ttft < 1 s".to_owned(), met: met.min(serving.requests.finished) });
     serving.energy = Some(Energy {
         millijoules: serving.span_ns / 1_000_000 * 500,
         board_milliwatts: 350_000,
@@ -207,6 +209,8 @@ pub(crate) fn row(index: u64, axes: &[(&str, &str)], serving: ServingSummary) ->
         tokens,
         lookups: tokens * 8,
         hits: tokens * hits / 100 * 8,
+        misses: tokens * 8 - tokens * hits / 100 * 8,
+        hits_when_needed: tokens * hits / 100 * 8,
         ..AccessCounts::default()
     };
     let link = |name: &str, share: u64| LinkUse {
@@ -243,7 +247,11 @@ pub(crate) fn row(index: u64, axes: &[(&str, &str)], serving: ServingSummary) ->
             ..ConfigLabels::default()
         },
         ledger,
-        tiers: vec![TierNeed { tier: "vram".to_owned(), needed_bytes: 43 * GIB / 2, capacity_bytes: 24 * GIB }],
+        tiers: vec![TierNeed {
+            tier: "vram".to_owned(),
+            needed_bytes: 43 * GIB / 2,
+            capacity_bytes: 24 * GIB,
+        }],
         outcome: Outcome::Done(Box::new(summary)),
     }
 }

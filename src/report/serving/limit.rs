@@ -43,6 +43,10 @@ pub(super) fn limit(serving: &ServingSummary) -> Option<Limit> {
     if kv.preemptions > 0 || (queued && full && kv.capacity_bytes > 0) {
         return Some(Limit::KvRoom);
     }
+    // Without a queue, GPUs that are idle for a fifth of the time could serve more.
+    if !queued && time.idle * 5 >= time.total() {
+        return Some(Limit::Load);
+    }
     let shares = [(time.busy, Limit::Gpu), (time.wait, Limit::Fetches), (time.exchange, Limit::Exchange)];
     // Of equals, the first.
     let largest = shares.into_iter().fold((time.idle, Limit::Load), |best, one| match one.0 > best.0 {
@@ -62,7 +66,7 @@ pub(super) fn limit_text(served: &Served<'_>) -> Option<String> {
     let time = GpuTime::of(&serving.gpu_use);
     let found = limit(serving)?;
     let what = match found {
-        Limit::Load => "nothing yet".to_owned(),
+        Limit::Load => "nothing yet, more could be asked for".to_owned(),
         Limit::KvRoom => format!("room for the KV cache, {}", kv_use(serving)),
         Limit::Batch => {
             let requests = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "request");

@@ -113,6 +113,12 @@ pub(in crate::report) fn settings(rows: &[Row]) -> Vec<String> {
     rows.iter().map(|row| setting(rows, row, &keys)).collect()
 }
 
+/// What tells the ledger of each row from others: neither its load nor its policy has a part in it.
+pub(in crate::report) fn ledger_settings(rows: &[Row]) -> Vec<String> {
+    let keys: Vec<String> = other_keys(rows).into_iter().filter(|key| key != "cache.policy").collect();
+    rows.iter().map(|row| setting(rows, row, &keys)).collect()
+}
+
 /// The rows under load in series, in the order in which they first appear.
 pub(in crate::report) fn load_series(rows: &[Row]) -> Vec<LoadSeries<'_>> {
     let mut series = series_by(rows, &settings(rows));

@@ -19,7 +19,8 @@ mod tests;
 pub(super) use answer::answer;
 pub(super) use columns::COLUMNS;
 pub(super) use load::{
-    Knee, LoadSeries, Served, Swept, is_saturated, knee, load_series, settings, showcase, swept,
+    Knee, LoadSeries, Served, Swept, is_saturated, knee, ledger_settings, load_series, settings, showcase,
+    swept,
 };
 pub(super) use point::describe;
 pub(super) use table::{machine, results, shown};

@@ -185,7 +185,8 @@ fn gpus(text: &mut String, gpus: &[GpuUse]) {
     line(text, &format!("{} GPUs", gpus.len()), gpus);
     let busiest = gpus.iter().rev().max_by_key(|gpu| gpu.busy_ns);
     let idlest = gpus.iter().rev().max_by_key(|gpu| gpu.idle_ns);
-    for gpu in busiest.into_iter().chain(idlest.filter(|idle| busiest.is_some_and(|gpu| gpu.name != idle.name)))
+    for gpu in
+        busiest.into_iter().chain(idlest.filter(|idle| busiest.is_some_and(|gpu| gpu.name != idle.name)))
     {
         line(text, &named(gpu), std::slice::from_ref(gpu));
     }
