@@ -42,7 +42,8 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
         return None;
     }
     let x: Vec<f64> = points().map(|point| point.0).collect();
-    let y: Vec<f64> = points().map(|point| point.1).collect();
+    // Room above the highest point for its label.
+    let y: Vec<f64> = points().flat_map(|point| [point.1, point.1 * 1.06]).collect();
     let many = curves.len() > 1;
     let legend = if many { legend(&curves, all.len()) } else { Vec::new() };
     let chart = Chart {

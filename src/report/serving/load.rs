@@ -278,12 +278,13 @@ pub(super) fn slower(least: &Served<'_>, point: &Served<'_>) -> Vec<&'static str
     ttft.into_iter().chain(tpot).collect()
 }
 
-/// The row that pictures of one run show: of the real rows, the one of most load that is not saturated; else the one of
-/// most load. Of equals, the first in the sweep.
+/// The row that pictures of one run show: of the real rows, or of oracles where there are no others, the one of most load
+/// that is not saturated; else the one of most load. Of equals, the first in the sweep.
 pub(in crate::report) fn showcase(rows: &[Row]) -> Option<Served<'_>> {
-    let points = || rows.iter().filter_map(Served::of);
-    let real = |point: &Served<'_>| !point.row.config.policy_is_oracle;
+    let all = || rows.iter().filter_map(Served::of);
+    let has_real = all().any(|point| !point.row.config.policy_is_oracle);
+    let fit = || all().filter(|point| !has_real || !point.row.config.policy_is_oracle);
     let most = |point: &Served<'_>| (point.load, std::cmp::Reverse(point.row.index));
-    let calm = points().filter(real).filter(|point| !is_saturated(point.serving)).max_by_key(most);
-    calm.or_else(|| points().filter(real).max_by_key(most)).or_else(|| points().max_by_key(most))
+    let calm = fit().filter(|point| !is_saturated(point.serving)).max_by_key(most);
+    calm.or_else(|| fit().max_by_key(most))
 }

@@ -123,8 +123,8 @@ Held back by: room for the KV cache, 100.0 % of 20.0 GiB at the peak, 66.7 % in 
 fn a_sweep_in_a_table() {
     let expected = "\
 users  req/s  out tok/s  TTFT ms p50  TTFT ms p99  TPOT ms p50  TPOT ms p99  KV peak %  hit %  status
-1      0.311       62.3          122          124         15.4         16.2        2.5  83.43  ok
-128     9.55       1911          376          627         66.2         69.4      100.0  83.43  ok
+1      0.312       62.3          122          124         15.4         16.2        2.5  83.43  ok
+128     9.55       1910          376          627         66.2         69.4      100.0  83.43  ok
 ";
     let all = users();
     assert_eq!(report::table(&[all[0].clone(), all[7].clone()]), expected);
@@ -152,7 +152,7 @@ fn an_answer_in_words() {
         &[
             "Latency knee: 1 request/s (point 1): TTFT p99 266 ms and TPOT p99 24.9 ms, within twice the 204 ms and \
              24.1 ms at 0.5 requests/s (point 0). At 2 requests/s (point 2) TTFT p99 is 428 ms.",
-            "Most throughput: 1155 output tokens/s and 5.78 requests/s at 8 requests/s (point 5); it is saturated there.",
+            "Most throughput: 1155 output tokens/s and 5.77 requests/s at 8 requests/s (point 5); it is saturated there.",
             "Held back at 8 requests/s (point 5) by: room for the KV cache, 100.0 % of 20.0 GiB at the peak",
             "Turned away or interrupted: 37 preempted at 8 requests/s (point 5), some at 2 points in all.",
             "Experts: the busiest of a layer has 3.10 times the mean expert's tokens",
@@ -179,7 +179,7 @@ fn an_answer_in_words() {
         &policies(),
         &["Latency knee: lfu-aged: 2 requests/s (point 9)", "By the same measure: lru: 1 request/s."],
     );
-    begins(&users(), &["Latency knee: 32 users (point 5)", "Most throughput: 1911 output tokens/s and 9.55"]);
+    begins(&users(), &["Latency knee: 32 users (point 5)", "Most throughput: 1910 output tokens/s and 9.55"]);
     begins(
         &capacities(),
         &["Least TTFT: capacity 20 GiB: 4 requests/s (point 4): TTFT p99 454 ms and TPOT p99"],
@@ -189,8 +189,12 @@ fn an_answer_in_words() {
         &[
             "Latency: 4 requests/s (point 3)",
             "Throughput: 779 output",
-            "Held back at 4 requests/s (point 3) by: nothing yet",
+            "Held back at 4 requests/s (point 3) by: the GPUs' own work; GPUs busy 52.0 %",
         ],
+    );
+    begins(
+        &rates()[..1],
+        &["Held back at 0.5 requests/s (point 0) by: nothing yet, more could be asked for; GPUs"],
     );
     begins(&[row(0, &[], ServingSummary::default())], &["No point finished a request"]);
 }
