@@ -80,7 +80,7 @@ fn near(name: &str, found: Option<f64>, wanted: Option<f64>, tolerance: f64) {
 fn the_pool_has_the_statistics_of_the_trace() {
     for (stem, _) in shipped::all() {
         let trace = shipped_trace(stem);
-        let made = continued(&trace, 1_500, 1).unwrap();
+        let made = continued(&trace, 500, 1).unwrap();
         let (wanted, found): (TraceStats, TraceStats) = (compute(&trace), compute(&pool(&made)));
         let (old, new) = (&wanted.concentration, &found.concentration);
         near(&format!("{stem}, hottest 10 %"), new.hottest_10_percent, old.hottest_10_percent, 0.02);

@@ -7,6 +7,7 @@ use super::bottleneck::{Bound, bottleneck, bound};
 use super::format::{counted, ratio, size};
 use super::point::ranged;
 use super::series::Varying;
+use super::serving;
 use crate::metrics::{Row, Summary};
 
 /// A point that ran and decoded something.
@@ -34,6 +35,9 @@ const MODELS_MAX: usize = 8;
 
 /// Sentences in Markdown; at least one.
 pub(super) fn answer(rows: &[Row]) -> Vec<String> {
+    if serving::is_serving(rows) {
+        return serving::answer(rows);
+    }
     let varying = Varying::of(rows);
     let ran = ran(rows);
     let mut models: BTreeMap<(&str, &str), Vec<&Ran<'_>>> = BTreeMap::new();

@@ -2,6 +2,7 @@
 
 use super::format::{ms, per_second, percent, ratio};
 use super::meta::{ReportMeta, axis_value};
+use super::serving;
 use crate::error::{Error, Result};
 use crate::metrics::{LinkUse, Outcome, Quantiles, Row, Summary};
 
@@ -39,18 +40,18 @@ const CONFIG: &[Column<Row>] = &[
 /// those of the whole run, prompts included; all other columns say their phase or are of decode.
 const RESULTS: &[Column<Summary>] = &[
     ("decode_tokens_per_s", |s| per_second(s.decode.tokens, s.decode_time.total_ns(), 3)),
-    ("tpot_ms_min", |s| known_ms(&s.tpot_ns, s.tpot_ns.min)),
-    ("tpot_ms_p10", |s| known_ms(&s.tpot_ns, s.tpot_ns.p10)),
-    ("tpot_ms_p50", |s| known_ms(&s.tpot_ns, s.tpot_ns.p50)),
-    ("tpot_ms_p90", |s| known_ms(&s.tpot_ns, s.tpot_ns.p90)),
-    ("tpot_ms_max", |s| known_ms(&s.tpot_ns, s.tpot_ns.max)),
-    ("tpot_sequences", |s| s.tpot_ns.count.to_string()),
+    ("tpot_ms_min", |s| known_ms(tpot(s), tpot(s).min)),
+    ("tpot_ms_p10", |s| known_ms(tpot(s), tpot(s).p10)),
+    ("tpot_ms_p50", |s| known_ms(tpot(s), tpot(s).p50)),
+    ("tpot_ms_p90", |s| known_ms(tpot(s), tpot(s).p90)),
+    ("tpot_ms_max", |s| known_ms(tpot(s), tpot(s).max)),
+    ("tpot_sequences", |s| tpot(s).count.to_string()),
     ("token_latency_ms_p50", |s| known_ms(&s.token_latency_ns, s.token_latency_ns.p50)),
     ("token_latency_ms_p90", |s| known_ms(&s.token_latency_ns, s.token_latency_ns.p90)),
     ("token_latency_ms_p99", |s| known_ms(&s.token_latency_ns, s.token_latency_ns.p99)),
-    ("ttft_ms_min", |s| known_ms(&s.ttft_ns, s.ttft_ns.min)),
-    ("ttft_ms_p50", |s| known_ms(&s.ttft_ns, s.ttft_ns.p50)),
-    ("ttft_ms_max", |s| known_ms(&s.ttft_ns, s.ttft_ns.max)),
+    ("ttft_ms_min", |s| known_ms(ttft(s), ttft(s).min)),
+    ("ttft_ms_p50", |s| known_ms(ttft(s), ttft(s).p50)),
+    ("ttft_ms_max", |s| known_ms(ttft(s), ttft(s).max)),
     ("hit_rate_decode_pct", |s| percent(s.decode.hits, s.decode.lookups, 4)),
     ("hit_rate_when_needed_pct", |s| percent(s.decode.hits_when_needed, s.decode.lookups, 4)),
     ("hit_rate_weight_pct", |s| percent(s.decode.weight_hit, s.decode.weight_total, 4)),
@@ -89,6 +90,15 @@ const RESULTS: &[Column<Summary>] = &[
     ("overhead_ms_per_token", |s| per_token_ms(s, s.decode_time.overhead_ns)),
     ("overshoot_bytes_max", |s| s.overshoot_bytes_max.to_string()),
 ];
+
+/// Under load that of requests, so that these columns and those of [`serving::COLUMNS`] are of one population.
+fn tpot(summary: &Summary) -> &Quantiles {
+    summary.serving.as_deref().map_or(&summary.tpot_ns, |serving| &serving.tpot_ns)
+}
+
+fn ttft(summary: &Summary) -> &Quantiles {
+    summary.serving.as_deref().map_or(&summary.ttft_ns, |serving| &serving.ttft_ns)
+}
 
 fn needed(row: &Row, tier: &str) -> String {
     row.tier(tier).map_or_else(String::new, |t| t.needed_bytes.to_string())
@@ -137,10 +147,13 @@ fn per_token_ms(summary: &Summary, ns: u64) -> String {
 }
 
 /// The header: `index`, one column per axis key, then the fixed columns. An axis whose key is also the name of a fixed
-/// column gets the prefix `axis.`, so that no name stands twice.
-fn header(keys: &[String]) -> Vec<String> {
-    let fixed: Vec<&str> =
+/// column gets the prefix `axis.`, so that no name stands twice. Columns of load stand last, and only in a serving sweep.
+fn header(keys: &[String], is_serving: bool) -> Vec<String> {
+    let mut fixed: Vec<&str> =
         CONFIG.iter().map(|(name, _)| *name).chain(RESULTS.iter().map(|(name, _)| *name)).collect();
+    if is_serving {
+        fixed.extend(serving::COLUMNS.iter().map(|(name, _)| *name));
+    }
     let axis = |key: &String| {
         let taken = key == "index" || fixed.contains(&key.as_str());
         if taken { format!("axis.{key}") } else { key.clone() }
@@ -151,11 +164,17 @@ fn header(keys: &[String]) -> Vec<String> {
     names
 }
 
-fn cells(keys: &[String], row: &Row) -> Vec<String> {
+fn cells(keys: &[String], row: &Row, is_serving: bool) -> Vec<String> {
     let mut cells = vec![row.index.to_string()];
     cells.extend(keys.iter().map(|key| axis_value(row, key).to_owned()));
     cells.extend(CONFIG.iter().map(|(_, fill)| fill(row)));
     cells.extend(RESULTS.iter().map(|(_, fill)| row.summary().map_or_else(String::new, fill)));
+    if is_serving {
+        let under_load = row.summary().zip(serving::served(row));
+        cells.extend(serving::COLUMNS.iter().map(|(_, fill)| {
+            under_load.map_or_else(String::new, |(summary, serving)| fill(summary, serving))
+        }));
+    }
     cells
 }
 
@@ -165,11 +184,12 @@ fn cells(keys: &[String], row: &Row) -> Vec<String> {
 /// When the encoder fails, which writing to memory does not.
 pub fn csv(meta: &ReportMeta, rows: &[Row]) -> Result<Vec<u8>> {
     let keys = meta.axis_keys(rows);
+    let is_serving = serving::is_serving(rows);
     let failed = |cause: String| Error::new(format!("cannot encode results.csv: {cause}"));
     let mut writer = ::csv::Writer::from_writer(Vec::new());
-    writer.write_record(header(&keys)).map_err(|cause| failed(cause.to_string()))?;
+    writer.write_record(header(&keys, is_serving)).map_err(|cause| failed(cause.to_string()))?;
     for row in rows {
-        writer.write_record(cells(&keys, row)).map_err(|cause| failed(cause.to_string()))?;
+        writer.write_record(cells(&keys, row, is_serving)).map_err(|cause| failed(cause.to_string()))?;
     }
     writer.into_inner().map_err(|cause| failed(cause.to_string()))
 }

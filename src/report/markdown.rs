@@ -8,7 +8,8 @@ use super::format::{counted, percent, ratio};
 use super::meta::{ReportMeta, axis_value};
 use super::pictures;
 use super::series::fastest_of;
-use super::text_table::{RESULT_TITLES, last_part, result_cells};
+use super::serving;
+use super::text_table::{self, last_part};
 use crate::metrics::{Outcome, Row, Summary};
 
 /// Rows of the table.
@@ -29,7 +30,7 @@ pub fn markdown(meta: &ReportMeta, rows: &[Row]) -> String {
     results(&mut text, meta, rows);
     refused(&mut text, rows);
     text.push_str("\n## Pictures\n");
-    for (name, title) in pictures::NAMES {
+    for (name, title) in pictures::names(meta, rows) {
         let _ = write!(text, "\n### {title}\n\n[![{title}]({name}.svg)]({name}.svg)\n");
     }
     if !meta.notes.is_empty() {
@@ -62,28 +63,35 @@ fn swept(text: &mut String, meta: &ReportMeta, rows: &[Row]) {
     }
 }
 
-/// All rows where they are few, else the fastest real policy at each setting and capacity.
+/// All rows where they are few, else the fastest real policy at each setting and capacity, or the most load that each
+/// setting bears.
 fn results(text: &mut String, meta: &ReportMeta, rows: &[Row]) {
     if rows.is_empty() {
         return;
     }
-    let all = rows.len() <= ROWS_MAX;
-    let shown: Vec<&Row> =
-        if all { rows.iter().collect() } else { fastest_of(rows).into_iter().take(ROWS_MAX).collect() };
-    let heading = if all { "All points" } else { "Fastest policy per setting and capacity" };
+    let is_serving = serving::is_serving(rows);
+    let (heading, shown) = match (rows.len() <= ROWS_MAX, is_serving) {
+        (true, _) => ("All points", rows.iter().collect()),
+        (false, false) => ("Fastest policy per setting and capacity", fastest_of(rows)),
+        (false, true) => ("Most load that each setting bears, and where it gives way", serving::shown(rows)),
+    };
+    let shown: Vec<&Row> = shown.into_iter().take(ROWS_MAX).collect();
     let keys = meta.axis_keys(rows);
+    let (titles, cells) = text_table::results(&shown, is_serving);
+    let numbers = titles.len() - 1;
     let titles: Vec<String> = ["point"]
         .into_iter()
         .chain(keys.iter().map(|key| last_part(key, &keys)))
-        .chain(RESULT_TITLES)
+        .chain(titles)
         .map(escaped)
         .collect();
     let _ = write!(text, "\n## {heading}\n\n| {} |\n|", titles.join(" | "));
     (0..=keys.len()).for_each(|_| text.push_str("---|"));
-    text.push_str("---:|---:|---:|---:|---|\n");
-    for row in &shown {
+    (0..numbers).for_each(|_| text.push_str("---:|"));
+    text.push_str("---|\n");
+    for (row, cells) in shown.iter().zip(cells) {
         let axes = keys.iter().map(|key| axis_value(row, key).to_owned());
-        let cells = [row.index.to_string()].into_iter().chain(axes).chain(result_cells(row));
+        let cells = [row.index.to_string()].into_iter().chain(axes).chain(cells);
         let cells: Vec<String> = cells.map(|cell| escaped(&cell)).collect();
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
@@ -91,10 +99,38 @@ fn results(text: &mut String, meta: &ReportMeta, rows: &[Row]) {
         let left_out = counted(rows.len() - shown.len(), "more point");
         let _ = writeln!(text, "\n{left_out} in [results.csv](results.csv).");
     }
+    if is_serving {
+        under_load(text, &shown);
+        return;
+    }
     text.push_str(
         "\nTPOT is the mean time per output token of a sequence; p50, min and max are over sequences.\n",
     );
     time_shares(text, &shown);
+}
+
+/// What the table of a serving sweep means, and how its points use their machines.
+fn under_load(text: &mut String, shown: &[&Row]) {
+    text.push_str(
+        "\nRates are over the span of the run. TTFT is from arrival to the first token, TPOT the mean time per output \
+         token after it; percentiles are over requests. A point is saturated where a queue was full, or a tenth of \
+         all requests were waiting when the last one came.\n",
+    );
+    let ran: Vec<&Row> = shown.iter().copied().filter(|row| serving::served(row).is_some()).collect();
+    let (titles, lines) = serving::machine(&ran);
+    if titles.is_empty() {
+        return;
+    }
+    let titles: Vec<String> = titles.into_iter().map(escaped).collect();
+    let _ = write!(text, "\n## How the machine is used\n\n| point | {} |\n|---|", titles.join(" | "));
+    text.push_str(&"---:|".repeat(titles.len()));
+    text.push('\n');
+    for (row, cells) in ran.iter().zip(lines) {
+        let _ = writeln!(text, "| {} | {} |", row.index, cells.join(" | "));
+    }
+    text.push_str(
+        "\nShares of time are of all GPUs; waiting is for copies, drives or the CPU within a pass.\n",
+    );
 }
 
 /// Time shares of the points that decoded, without those that are zero everywhere.

@@ -24,6 +24,7 @@ mod numeric_axis;
 mod pictures;
 mod point;
 mod series;
+mod serving;
 mod text_table;
 mod timeline;
 pub mod trace_pictures;

@@ -5,12 +5,14 @@ use std::fmt::Write;
 
 use super::bottleneck::{Bound, bottleneck, shares};
 use super::format::{per_second, percent, ratio, size, span};
+use super::serving;
 use crate::metrics::{AccessCounts, Outcome, PrefetchCounts, Quantiles, Row, SequenceSummary, Summary};
 
 /// A point as text for a terminal.
 pub fn point(row: &Row) -> String {
     let mut text = described(row);
-    if let Some(bottleneck) = row.summary().and_then(bottleneck) {
+    let alone = row.summary().filter(|summary| summary.serving.is_none());
+    if let Some(bottleneck) = alone.and_then(bottleneck) {
         let _ = writeln!(text, "\nBottleneck: {bottleneck}. `moesim explain` says what would relieve it.");
     }
     text
@@ -34,6 +36,12 @@ pub(super) fn described(row: &Row) -> String {
         let _ = writeln!(text, "{:<8} {needed} of {has}", tier.tier);
     }
     match &row.outcome {
+        Outcome::Done(summary) if summary.serving.is_some() => {
+            let (mut hits, mut carried) = (String::new(), String::new());
+            experts(&mut hits, summary);
+            devices(&mut carried, summary);
+            serving::describe(&mut text, row, &hits, &carried);
+        }
         Outcome::Done(summary) => describe(&mut text, summary),
         Outcome::CannotRun(reasons) => {
             for reason in reasons {
@@ -54,12 +62,17 @@ fn describe(text: &mut String, summary: &Summary) {
     if summary.ttft_ns.count > 0 {
         let _ = writeln!(text, "prompt   TTFT {}", ranged(&summary.ttft_ns));
     }
+    experts(text, summary);
+    time(text, summary);
+    devices(text, summary);
+}
+
+/// What the expert cache and prefetching did.
+fn experts(text: &mut String, summary: &Summary) {
     hits(text, "decode", &summary.decode, &hit_range(&summary.sequences));
     hits(text, "prefill", &summary.prefill, "");
     misses(text, &summary.decode);
     prefetches(text, &summary.prefetch, summary.tokens());
-    time(text, summary);
-    devices(text, summary);
 }
 
 /// `9.90 ms (7.71 ms to 13.9 ms over 5 sequences)`: the median and the range.

@@ -3,6 +3,7 @@
 use super::format::{per_second, percent, ratio, size};
 use super::meta::{ReportMeta, axis_value};
 use super::series::fastest_of;
+use super::serving;
 use crate::metrics::{Quantiles, Row};
 
 /// Rows shown before the table refers to `results.csv`.
@@ -10,27 +11,37 @@ const ROWS_MAX: usize = 40;
 /// Longest cell, in characters; longer ones end in an ellipsis.
 const CELL_CHARS_MAX: usize = 32;
 
-/// Column titles of what follows the axes.
-pub(super) const RESULT_TITLES: [&str; 5] = ["hit %", "TPOT ms p50 [min-max]", "tok/s", "VRAM", "status"];
+/// Column titles of what follows the axes, where no row is under load.
+const RESULT_TITLES: [&str; 5] = ["hit %", "TPOT ms p50 [min-max]", "tok/s", "VRAM", "status"];
 
 /// The rows as an aligned table, every line ending in a line feed. Of more than 40 rows it shows the fastest real policy
-/// at each setting and capacity, as many as fit, and says how many points it leaves out.
+/// at each setting and capacity, or the most load that each setting bears, as many as fit, and says how many points it
+/// leaves out.
 pub fn table(rows: &[Row]) -> String {
-    let fastest = if rows.len() > ROWS_MAX { fastest_of(rows) } else { Vec::new() };
-    let is_choice = !fastest.is_empty();
-    let chosen = if is_choice { fastest } else { rows.iter().collect() };
+    let is_serving = serving::is_serving(rows);
+    let best = match (rows.len() > ROWS_MAX, is_serving) {
+        (false, _) => Vec::new(),
+        (true, false) => fastest_of(rows),
+        (true, true) => serving::shown(rows),
+    };
+    let is_choice = !best.is_empty();
+    let chosen = if is_choice { best } else { rows.iter().collect() };
     let chosen: Vec<&Row> = chosen.into_iter().take(ROWS_MAX).collect();
     let keys = ReportMeta::default().axis_keys(rows);
     let short: Vec<&str> = keys.iter().map(|key| last_part(key, &keys)).collect();
-    let mut lines: Vec<Vec<String>> =
-        vec![short.iter().copied().chain(RESULT_TITLES).map(str::to_owned).collect()];
-    for row in &chosen {
+    let (titles, cells) = results(&chosen, is_serving);
+    let mut lines: Vec<Vec<String>> = vec![short.iter().copied().chain(titles).map(str::to_owned).collect()];
+    for (row, cells) in chosen.iter().zip(cells) {
         let axes = keys.iter().map(|key| shortened(axis_value(row, key)));
-        lines.push(axes.chain(result_cells(row)).collect());
+        lines.push(axes.chain(cells).collect());
     }
     let mut text = aligned(&lines, keys.len());
     if rows.len() > chosen.len() {
-        let what = if is_choice { "the fastest policy at each setting and capacity; " } else { "" };
+        let what = match (is_choice, is_serving) {
+            (false, _) => "",
+            (true, false) => "the fastest policy at each setting and capacity; ",
+            (true, true) => "the most load that each setting bears, and where it gives way; ",
+        };
         text.push_str(&format!("{what}{} more points in results.csv\n", rows.len() - chosen.len()));
     }
     text
@@ -43,8 +54,16 @@ pub(super) fn last_part<'a>(key: &'a str, keys: &[String]) -> &'a str {
     if alike > 1 { key } else { tail(key) }
 }
 
+/// Titles and cells of what follows the axes.
+pub(super) fn results(rows: &[&Row], is_serving: bool) -> (Vec<&'static str>, Vec<Vec<String>>) {
+    if is_serving {
+        return serving::results(rows);
+    }
+    (RESULT_TITLES.to_vec(), rows.iter().map(|row| result_cells(row).to_vec()).collect())
+}
+
 /// The cells under [`RESULT_TITLES`].
-pub(super) fn result_cells(row: &Row) -> [String; 5] {
+fn result_cells(row: &Row) -> [String; 5] {
     let vram = row.tier("vram").map_or_else(String::new, |tier| size(tier.needed_bytes));
     let Some(summary) = row.summary() else {
         return ["-".to_owned(), "-".to_owned(), "-".to_owned(), vram, "cannot run".to_owned()];

@@ -20,8 +20,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::Rng;
-use rand::distr::Distribution;
-use rand_distr::weighted::WeightedAliasIndex;
 
 use super::data::{Column, IdColumn};
 use super::{ExpertNumber, Ids, SequenceMeta, Trace};
@@ -32,8 +30,10 @@ use crate::rng::{Purpose, Xoshiro256PlusPlus, stream};
 pub const CONTINUATION: &str = "continuation";
 /// Most rows of a pool: more would be a slip of the pen.
 const MAX_POOL_TOKENS: u64 = 1 << 24;
-/// Weight of the expert with the largest share; others are in proportion.
+/// Weight of the expert with the largest pull; others are in proportion.
 const LARGEST_WEIGHT: f64 = 4_294_967_296.0;
+/// One, in the units of a probability.
+const CERTAIN: f64 = 4_294_967_296.0;
 /// Draws that may hit experts already chosen before the rest is drawn from what is left.
 const ALIAS_TRIES: u32 = 32;
 /// Halvings of the interval in which `q` is looked for.
@@ -196,7 +196,7 @@ struct PoolRouter {
     /// Probability that an expert stays, in units of 2^-32.
     stay: u64,
     weights: Vec<u64>,
-    table: WeightedAliasIndex<u64>,
+    table: AliasTable,
 }
 
 impl PoolRouter {
@@ -216,10 +216,10 @@ impl PoolRouter {
         let weight =
             |pull: &f64| if *pull > 0.0 { ((pull / largest * LARGEST_WEIGHT) as u64).max(1) } else { 0 };
         let weights: Vec<u64> = pulls.iter().map(weight).collect();
-        let table = WeightedAliasIndex::new(weights.clone()).ok()?;
+        let table = AliasTable::of(&weights)?;
         Some(Self {
             count: usize::try_from(count).unwrap_or(usize::MAX),
-            stay: (stay * LARGEST_WEIGHT) as u64,
+            stay: (stay * CERTAIN) as u64,
             weights,
             table,
         })
@@ -230,9 +230,8 @@ impl PoolRouter {
     fn next(&self, chosen: &mut Vec<u16>, rng: &mut Xoshiro256PlusPlus) {
         chosen.retain(|_| rng.next_u64() >> 32 < self.stay);
         while chosen.len() < self.count {
-            let drawn = (0..ALIAS_TRIES)
-                .filter_map(|_| u16::try_from(self.table.sample(rng)).ok())
-                .find(|expert| !chosen.contains(expert));
+            let drawn =
+                (0..ALIAS_TRIES).map(|_| self.table.draw(rng)).find(|expert| !chosen.contains(expert));
             match drawn.or_else(|| self.draw_from_the_rest(chosen, rng)) {
                 Some(expert) => chosen.push(expert),
                 // Fewer experts were ever used than a row has places.
@@ -247,13 +246,57 @@ impl PoolRouter {
         let total: u128 = rest().map(|(_, weight)| u128::from(*weight)).sum();
         let mut point = (u128::from(rng.next_u64()) * total) >> 64;
         for (expert, weight) in rest() {
-            let weight = u128::from(*weight);
-            if point < weight {
-                return Some(expert);
+            match point.checked_sub(u128::from(*weight)) {
+                None => return Some(expert),
+                Some(beyond) => point = beyond,
             }
-            point -= weight;
         }
         None
+    }
+}
+
+/// Walker's alias method (1977), built in integers as Vose does (1991): one random word a draw, where a general table takes
+/// two and rejects some.
+struct AliasTable {
+    /// Of each place: the share of it, in units of 2^-32, that is its own expert's, and the expert of the rest.
+    places: Vec<(u32, u16)>,
+}
+
+impl AliasTable {
+    /// Of weights of at most 2^32 for at most 65,535 experts; `None` where all are zero.
+    fn of(weights: &[u64]) -> Option<Self> {
+        let experts = weights.len() as u64;
+        let full: u64 = weights.iter().sum();
+        if full == 0 {
+            return None;
+        }
+        let mut own: Vec<u64> = weights.iter().map(|weight| weight * experts).collect();
+        let (mut short, mut ample): (Vec<u16>, Vec<u16>) =
+            (0..=u16::MAX).take(own.len()).partition(|expert| own[usize::from(*expert)] < full);
+        let mut places: Vec<(u32, u16)> =
+            (0..=u16::MAX).take(weights.len()).map(|expert| (0, expert)).collect();
+        while let (Some(expert), Some(other)) = (short.pop(), ample.last().copied()) {
+            let (place, donor) = (usize::from(expert), usize::from(other));
+            let share = (u128::from(own[place]) << 32) / u128::from(full);
+            places[place] = (u32::try_from(share).unwrap_or(u32::MAX), other);
+            own[donor] -= full - own[place];
+            if own[donor] < full {
+                ample.pop();
+                short.push(other);
+            }
+        }
+        // Sums are exact, so what is left is full: its place is its own whatever is drawn.
+        Some(Self { places })
+    }
+
+    #[inline]
+    fn draw(&self, rng: &mut Xoshiro256PlusPlus) -> u16 {
+        let word = rng.next_u64();
+        let place = ((word >> 32) * self.places.len() as u64) >> 32;
+        // A draw's place lies below their number, which has 16 bits.
+        let place = u16::try_from(place).unwrap_or(u16::MAX);
+        let (own, other) = self.places[usize::from(place)];
+        if word & u64::from(u32::MAX) < u64::from(own) { place } else { other }
     }
 }
 
@@ -296,13 +339,6 @@ pub struct RequestRouting {
     prompt_tokens: u64,
 }
 
-/// Tokens up to some token that read from the same place.
-struct Stretch {
-    first_row: u64,
-    rows: u64,
-    is_pool: bool,
-}
-
 impl RequestRouting {
     /// Of a request with `prompt_tokens` prompt tokens that follows a sequence of the trace and, beyond it, its pool from
     /// row `pool_offset`; a larger offset goes round.
@@ -319,66 +355,53 @@ impl RequestRouting {
         }
     }
 
-    /// Appends the rows of the tokens `from_token .. from_token + tokens` as runs of rows in succession, each a first row
-    /// and a number of rows, none longer than need be cut. Nothing else is allocated; a decode token is one run.
+    /// Appends the rows of the tokens `from_token .. from_token + tokens` as runs of rows in succession, as few as can be, each
+    /// a first row and a number of rows. Nothing else is allocated; a decode token is one run.
     #[inline]
     pub fn rows_of(&self, from_token: u32, tokens: u32, out: &mut Vec<(u64, u32)>) {
+        let (mut token, end) = (u64::from(from_token), u64::from(from_token) + u64::from(tokens));
         // Runs that were there before belong to others and are left alone.
-        let mut joinable = false;
-        self.each(from_token, tokens, |stretch| {
-            // Both fit: a stretch is no longer than `tokens`.
-            let rows = u32::try_from(stretch.rows).unwrap_or(u32::MAX);
-            match out.last_mut().filter(|_| joinable) {
-                Some((first, before)) if *first + u64::from(*before) == stretch.first_row => *before += rows,
-                _ => out.push((stretch.first_row, rows)),
+        let own = out.len();
+        while token < end {
+            let (first_row, rows) = self.stretch(token);
+            let rows = rows.min(end - token);
+            token += rows;
+            // It fits: a stretch is no longer than `tokens`.
+            let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+            match out[own..].last_mut() {
+                Some((first, before)) if *first + u64::from(*before) == first_row => *before += rows,
+                _ => out.push((first_row, rows)),
             }
-            joinable = true;
-        });
+        }
     }
 
     /// How many of these tokens read from the pool.
     pub fn pool_tokens_of(&self, from_token: u32, tokens: u32) -> u32 {
-        let mut from_pool = 0;
-        self.each(from_token, tokens, |stretch| {
-            from_pool += if stretch.is_pool { stretch.rows } else { 0 };
-        });
-        u32::try_from(from_pool).unwrap_or(u32::MAX)
+        let from = u64::from(from_token);
+        let end = from + u64::from(tokens);
+        let among = |begin: u64, until: u64| end.min(until).saturating_sub(from.max(begin));
+        let of_prompt = among(self.prefill_rows, self.prompt_tokens);
+        let of_answer = among(self.prompt_tokens + self.decode_rows, u64::MAX);
+        u32::try_from(of_prompt + of_answer).unwrap_or(u32::MAX)
     }
 
+    /// The row of a token, and how many tokens from it on read rows in succession from the same place.
     #[inline]
-    fn each(&self, from_token: u32, tokens: u32, mut visit: impl FnMut(Stretch)) {
-        let mut token = u64::from(from_token);
-        let end = token + u64::from(tokens);
-        while token < end {
-            let mut stretch = self.stretch(token);
-            stretch.rows = stretch.rows.min(end - token);
-            token += stretch.rows;
-            visit(stretch);
-        }
-    }
-
-    /// From a token to where its place changes.
-    #[inline]
-    fn stretch(&self, token: u64) -> Stretch {
-        let recorded = |first_row, rows| Stretch { first_row, rows, is_pool: false };
+    fn stretch(&self, token: u64) -> (u64, u64) {
         let until = if token < self.prompt_tokens {
             if token < self.prefill_rows {
-                return recorded(self.first_row + token, self.prefill_rows.min(self.prompt_tokens) - token);
+                return (self.first_row + token, self.prefill_rows.min(self.prompt_tokens) - token);
             }
             self.prompt_tokens
         } else {
             let step = token - self.prompt_tokens;
             if step < self.decode_rows {
-                return recorded(self.first_row + self.prefill_rows + step, self.decode_rows - step);
+                return (self.first_row + self.prefill_rows + step, self.decode_rows - step);
             }
             u64::MAX
         };
         let row = (self.pool_offset + token) % self.pool_tokens;
-        Stretch {
-            first_row: self.pool_first_row + row,
-            rows: (self.pool_tokens - row).min(until - token),
-            is_pool: true,
-        }
+        (self.pool_first_row + row, (self.pool_tokens - row).min(until - token))
     }
 }
 
@@ -421,5 +444,34 @@ impl RequestSources {
         let place = (u128::from(rng.next_u64()) * candidates.len() as u128) >> 64;
         let sequence = candidates[usize::try_from(place).unwrap_or(0)];
         (sequence, rng.next_u64() >> 32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What the places give an expert adds up to its weight's share, to the rounding of each place.
+        #[test]
+        fn the_table_holds_the_shares_of_the_weights(weights in prop::collection::vec(0_u64..=1 << 32, 1..50)) {
+            let full: u64 = weights.iter().sum();
+            let Some(table) = AliasTable::of(&weights) else {
+                prop_assert_eq!(full, 0);
+                return Ok(());
+            };
+            let mut shares = vec![0.0; weights.len()];
+            for (expert, (own, other)) in table.places.iter().enumerate() {
+                let own = f64::from(*own) / CERTAIN;
+                shares[expert] += own / weights.len() as f64;
+                shares[usize::from(*other)] += (1.0 - own) / weights.len() as f64;
+            }
+            for (share, weight) in shares.iter().zip(&weights) {
+                let wanted = *weight as f64 / full as f64;
+                prop_assert!((share - wanted).abs() < 1e-9, "{} and {}", share, wanted);
+                prop_assert!(*weight > 0 || *share == 0.0);
+            }
+        }
     }
 }

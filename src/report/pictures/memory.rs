@@ -8,6 +8,7 @@ use crate::report::draw::{
 };
 use crate::report::format::size;
 use crate::report::series::Varying;
+use crate::report::serving::{is_serving, ledger_settings};
 
 pub(super) const NAME: &str = "memory";
 pub(super) const TITLE: &str = "who owns which memory";
@@ -111,10 +112,13 @@ fn owner_ink(index: usize) -> Ink {
 /// The expert VRAM of each bar, and its setting; the policy has no part in a ledger.
 fn labels(rows: &[Row], bars: &[&Row]) -> Vec<(String, String)> {
     let varying = Varying::of(rows);
+    let under_load = is_serving(rows).then(|| ledger_settings(rows));
     bars.iter()
         .map(|row| {
             let experts = format!("{} of experts", size(row.config.cache_capacity_bytes));
-            (experts, short_label(&varying.setting(row)))
+            let place = rows.iter().position(|other| other.index == row.index);
+            let setting = under_load.as_ref().zip(place).map(|(settings, place)| settings[place].clone());
+            (experts, short_label(&setting.unwrap_or_else(|| varying.setting(row))))
         })
         .collect()
 }

@@ -21,6 +21,14 @@ pub(super) mod effect;
 mod hit_rate;
 mod memory;
 mod pareto;
+mod serving_distribution;
+mod serving_latency;
+mod serving_over_time;
+mod serving_panel;
+#[cfg(test)]
+mod serving_tests;
+mod serving_throughput;
+mod serving_vram;
 mod throughput_vs_vram;
 mod time_shares;
 mod tpot_vs_vram;
@@ -28,38 +36,57 @@ pub(super) mod validation;
 
 use rayon::prelude::*;
 
-use self::common::Sheet;
+use self::common::{Sheet, only};
 use super::draw::{Scene, files};
+use super::serving::is_serving;
 use super::{NamedFile, ReportMeta};
 use crate::error::Result;
 use crate::metrics::Row;
 
-/// File names without their ending, and what each picture shows.
-pub(super) const NAMES: [(&str, &str); 6] = [
-    (tpot_vs_vram::NAME, tpot_vs_vram::TITLE),
-    (throughput_vs_vram::NAME, throughput_vs_vram::TITLE),
-    (time_shares::NAME, time_shares::TITLE),
-    (hit_rate::NAME, hit_rate::TITLE),
-    (memory::NAME, memory::TITLE),
-    (pareto::NAME, pareto::TITLE),
-];
+/// A file's name without its ending, what its picture shows, and how it is laid out; none where it has no place.
+type Picture = (&'static str, &'static str, fn(&Sheet<'_>) -> Option<Scene>);
 
-/// A file's name and how its picture is laid out.
-type Picture = (&'static str, fn(&Sheet<'_>) -> Scene);
-
+/// Of sequences replayed one after another.
 const PICTURES: [Picture; 6] = [
-    (tpot_vs_vram::NAME, tpot_vs_vram::scene),
-    (throughput_vs_vram::NAME, throughput_vs_vram::scene),
-    (time_shares::NAME, time_shares::scene),
-    (hit_rate::NAME, hit_rate::scene),
-    (memory::NAME, memory::scene),
-    (pareto::NAME, pareto::scene),
+    (tpot_vs_vram::NAME, tpot_vs_vram::TITLE, |sheet| Some(tpot_vs_vram::scene(sheet))),
+    (throughput_vs_vram::NAME, throughput_vs_vram::TITLE, |sheet| Some(throughput_vs_vram::scene(sheet))),
+    (time_shares::NAME, time_shares::TITLE, |sheet| Some(time_shares::scene(sheet))),
+    (hit_rate::NAME, hit_rate::TITLE, |sheet| Some(hit_rate::scene(sheet))),
+    (memory::NAME, memory::TITLE, |sheet| Some(memory::scene(sheet))),
+    (pareto::NAME, pareto::TITLE, |sheet| Some(pareto::scene(sheet))),
 ];
+
+/// Of runs under load.
+const SERVING: [Picture; 7] = [
+    (serving_latency::NAME, serving_latency::TITLE, serving_latency::scene),
+    (serving_throughput::NAME, serving_throughput::TITLE, serving_throughput::scene),
+    (serving_distribution::NAME, serving_distribution::TITLE, serving_distribution::scene),
+    (serving_over_time::NAME, serving_over_time::TITLE, serving_over_time::scene),
+    (serving_vram::NAME, serving_vram::TITLE, serving_vram::scene),
+    (memory::NAME, memory::TITLE, |sheet| Some(memory::scene(sheet))),
+    (hit_rate::NAME, hit_rate::TITLE, |sheet| {
+        let capacities = sheet.rows.iter().map(|row| row.config.cache_capacity_bytes);
+        only(capacities).is_none().then(|| hit_rate::scene(sheet))
+    }),
+];
+
+fn pictures(rows: &[Row]) -> &'static [Picture] {
+    if is_serving(rows) { &SERVING } else { &PICTURES }
+}
+
+/// The pictures of a sweep: names without their ending, and what each shows.
+pub(super) fn names(meta: &ReportMeta, rows: &[Row]) -> Vec<(&'static str, &'static str)> {
+    let sheet = Sheet::new(meta, rows);
+    let shown = pictures(rows).iter().filter(|(.., layout)| !is_serving(rows) || layout(&sheet).is_some());
+    shown.map(|(name, title, _)| (*name, *title)).collect()
+}
 
 /// All pictures as SVG and PNG, in a fixed order whatever the number of threads.
 pub(super) fn render(meta: &ReportMeta, rows: &[Row]) -> Result<Vec<NamedFile>> {
     let sheet = Sheet::new(meta, rows);
-    let rendered: Vec<Result<Vec<NamedFile>>> =
-        PICTURES.par_iter().map(|(name, layout)| files(name, &layout(&sheet))).collect();
+    let rendered: Vec<Result<Vec<NamedFile>>> = pictures(rows)
+        .par_iter()
+        .map(|(name, _, layout)| layout(&sheet).map_or_else(|| Ok(Vec::new()), |scene| files(name, &scene)))
+        .collect();
     Ok(rendered.into_iter().collect::<Result<Vec<_>>>()?.concat())
 }

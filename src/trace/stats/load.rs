@@ -59,7 +59,7 @@ impl LoadStats {
         let mean = |field: fn(&LayerLoad) -> u64| {
             let number = used().count() as u64;
             let sum: u64 = used().map(field).sum();
-            if number == 0 { 0 } else { (sum + number / 2) / number }
+            (sum + number / 2).checked_div(number).unwrap_or(0)
         };
         Self {
             never_used: unused.take(NAMED_UNUSED).collect(),

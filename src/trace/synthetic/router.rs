@@ -1,4 +1,4 @@
-//! Integer weights, alias tables and draws of one layer.
+//! Integer weights, alias tables and draws of one layer, noise on them, and evening out what was drawn.
 //!
 //! Logarithms and exponentials come from `libm` and only shape integer weights; what is drawn depends on integers
 //! alone.
@@ -47,6 +47,121 @@ pub(super) fn probability(value: f64) -> u64 {
     (value * LARGEST_WEIGHT) as u64
 }
 
+/// Levels of noise, one for each value of a byte.
+const NOISE_LEVELS: usize = 256;
+/// A random word holds as many levels as bytes.
+const NOISE_DRAWS_PER_WORD: usize = 8;
+
+/// Normal noise in nats as factors on weights.
+///
+/// A level is one of 256 equally likely ones, the midpoints of the normal distribution's 256 quantiles, scaled so that
+/// their standard deviation is the one asked for: a byte of a random word for each expert and token, and no exponential.
+/// The largest is 2.9 standard deviations.
+pub(super) struct Noise {
+    /// In units of the largest over 2^31, at least 1.
+    factors: Vec<u64>,
+}
+
+impl Noise {
+    /// With a standard deviation of at most 4 nats; `None` for none.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 ..= 2^31 by construction")]
+    pub(super) fn of(deviation: f64) -> Option<Self> {
+        if deviation <= 0.0 {
+            return None;
+        }
+        let middle = |level: usize| normal_quantile((level as f64 + 0.5) / NOISE_LEVELS as f64);
+        let levels: Vec<f64> = (0..NOISE_LEVELS).map(middle).collect();
+        let unit = libm::sqrt(levels.iter().map(|level| level * level).sum::<f64>() / NOISE_LEVELS as f64);
+        let largest = levels.last().copied().unwrap_or(0.0);
+        let factor = |level: &f64| libm::exp(deviation * (level - largest) / unit) * (LARGEST_WEIGHT / 2.0);
+        Some(Self { factors: levels.iter().map(|level| (factor(level) as u64).max(1)).collect() })
+    }
+}
+
+/// Where the standard normal distribution reaches `share`, by bisection to within 2^-50 or so; -8 to 8.
+fn normal_quantile(share: f64) -> f64 {
+    let (mut low, mut high) = (-8.0, 8.0);
+    for _ in 0..54 {
+        let middle: f64 = f64::midpoint(low, high);
+        if (1.0 + libm::erf(middle * std::f64::consts::FRAC_1_SQRT_2)) / 2.0 < share {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    f64::midpoint(low, high)
+}
+
+/// Counts of `total` that are nearer to their mean: each keeps `1 - balance` of its distance, and they are rounded so that
+/// the sum stays, the largest fractions up, then the largest counts, then the first.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 ..= the largest count")]
+pub(super) fn evened(counts: &[u64], balance: f64) -> Vec<u64> {
+    let total: u64 = counts.iter().sum();
+    let mean = total as f64 / counts.len() as f64;
+    let wanted: Vec<f64> =
+        counts.iter().map(|count| (mean + (1.0 - balance) * (*count as f64 - mean)).max(0.0)).collect();
+    let mut whole: Vec<u64> = wanted.iter().map(|count| *count as u64).collect();
+    let mut order: Vec<usize> = (0..counts.len()).collect();
+    let fraction = |expert: usize| wanted[expert] - whole[expert] as f64;
+    order.sort_by(|one, other| {
+        fraction(*other)
+            .total_cmp(&fraction(*one))
+            .then(counts[*other].cmp(&counts[*one]))
+            .then(one.cmp(other))
+    });
+    let rounded: u64 = whole.iter().sum();
+    let missing = usize::try_from(total.saturating_sub(rounded)).unwrap_or(usize::MAX);
+    order.iter().cycle().take(missing).for_each(|expert| whole[*expert] += 1);
+    whole
+}
+
+/// Hands selections of one layer's experts above their `target` to experts below theirs. `ids` holds `top_k` different
+/// experts for each token, and so it does afterwards.
+///
+/// An expert gives away selections that follow one another, from a random one on and round at the end, and an expert that
+/// takes them takes as many in a row as it can. So within a stretch of the trace one expert stands in for another, and
+/// what repeats from token to token, and what a sequence is partial to, is mostly kept.
+pub(super) fn hand_over(ids: &mut [u16], top_k: usize, target: &[u64], rng: &mut Xoshiro256PlusPlus) {
+    let mut places = vec![Vec::new(); target.len()];
+    for (slot, expert) in ids.iter().enumerate() {
+        places[usize::from(*expert)].push(slot);
+    }
+    let room = |(expert, places): (usize, &Vec<usize>)| {
+        let room = usize::try_from(target[expert]).unwrap_or(usize::MAX).saturating_sub(places.len());
+        (expert, room)
+    };
+    let mut takers: Vec<(usize, usize)> =
+        places.iter().enumerate().map(room).filter(|(_, room)| *room > 0).collect();
+    for (expert, places) in places.iter_mut().enumerate() {
+        let keep = usize::try_from(target[expert]).unwrap_or(usize::MAX);
+        if places.len() <= keep {
+            continue;
+        }
+        let start = below(places.len() as u64, rng);
+        places.rotate_left(start);
+        while let Some((taker, room)) = takers.last_mut().filter(|_| places.len() > keep) {
+            let mut wanted = (*room).min(places.len() - keep);
+            *room -= wanted;
+            let (taker, is_full) = (to_id(*taker), *room == 0);
+            places.retain(|slot| {
+                let token = slot / top_k * top_k;
+                let gives = wanted > 0 && !ids[token..token + top_k].contains(&taker);
+                if gives {
+                    ids[*slot] = taker;
+                    wanted -= 1;
+                }
+                !gives
+            });
+            // Of two experts, more tokens have the one chosen more often and not the other than the other way round, and
+            // a giver is chosen more often than a taker until both are done: enough places are found.
+            debug_assert_eq!(wanted, 0);
+            if is_full {
+                takers.pop();
+            }
+        }
+    }
+}
+
 /// Experts of one layer to draw from.
 pub(super) struct Urn {
     weights: Vec<u64>,
@@ -75,6 +190,43 @@ impl Urn {
                 .find(|expert| !taken.contains(expert))
                 .unwrap_or_else(|| self.draw_from_the_rest(taken, rng));
             taken.push(expert);
+        }
+    }
+
+    /// The same where the logarithm of every pull is moved by `noise` of this token alone. `weights` is room to work in.
+    pub(super) fn fill_noisy(
+        &self,
+        noise: &Noise,
+        taken: &mut Vec<u16>,
+        count: usize,
+        weights: &mut Vec<u64>,
+        rng: &mut Xoshiro256PlusPlus,
+    ) {
+        if taken.len() >= count {
+            return;
+        }
+        weights.clear();
+        for eight in self.weights.chunks(NOISE_DRAWS_PER_WORD) {
+            let levels = rng.next_u64().to_le_bytes();
+            // 2^32 times 2^31 at most; 2^16 such weights fit in 64 bits once 15 of theirs are gone.
+            let moved =
+                |(weight, level): (&u64, u8)| ((weight * noise.factors[usize::from(level)]) >> 15).max(1);
+            weights.extend(eight.iter().zip(levels).map(moved));
+        }
+        taken.iter().for_each(|expert| weights[usize::from(*expert)] = 0);
+        let mut left: u64 = weights.iter().sum();
+        while taken.len() < count {
+            let mut point = below(left, rng) as u64;
+            let expert = weights.iter().position(|weight| match point.checked_sub(*weight) {
+                Some(beyond) => {
+                    point = beyond;
+                    false
+                }
+                None => true,
+            });
+            let expert = expert.expect("the point lies below the sum of the weights");
+            left -= std::mem::take(&mut weights[expert]);
+            taken.push(to_id(expert));
         }
     }
 
@@ -145,6 +297,70 @@ mod tests {
         urn.fill(&mut taken, 3, &mut rng);
         taken.sort_unstable();
         assert_eq!(taken, [0, 1, 2]);
+    }
+
+    /// Frequencies of ordered pairs against the definition in floating point: one normal number for each expert and token,
+    /// shared by the token's draws.
+    #[test]
+    fn noisy_draws_are_those_of_noisy_logits() {
+        const TOKENS: u32 = 40_000;
+        let pulls = [0.0, 1.0, 2.0];
+        let (urn, mut rng) = (Urn::of(&pulls), rng());
+        for deviation in [0.3, 1.0, 4.0] {
+            let noise = Noise::of(deviation).unwrap();
+            let (mut found, mut wanted) = ([[0.0; 3]; 3], [[0.0; 3]; 3]);
+            let (mut taken, mut room) = (Vec::new(), Vec::new());
+            for _ in 0..TOKENS {
+                taken.clear();
+                urn.fill_noisy(&noise, &mut taken, 2, &mut room, &mut rng);
+                found[usize::from(taken[0])][usize::from(taken[1])] += 1.0 / f64::from(TOKENS);
+                let moved = pulls.map(|pull| libm::exp(pull + deviation * nearly_normal(&mut rng)));
+                let sum: f64 = moved.iter().sum();
+                for (first, second) in (0..3).flat_map(|first| (0..3).map(move |second| (first, second))) {
+                    if first != second {
+                        let chance = moved[first] / sum * moved[second] / (sum - moved[first]);
+                        wanted[first][second] += chance / f64::from(TOKENS);
+                    }
+                }
+            }
+            for (found, wanted) in found.as_flattened().iter().zip(wanted.as_flattened()) {
+                // The standard deviation of a frequency is at most 0.0025, and tails beyond 2.9 deviations are cut.
+                assert!((found - wanted).abs() < 0.015, "noise {deviation}: {found} and {wanted}");
+            }
+        }
+        assert!(Noise::of(0.0).is_none());
+    }
+
+    #[test]
+    fn noise_stops_where_all_are_taken_and_knows_no_expert_twice() {
+        let (urn, noise, mut rng) = (Urn::of(&[0.0; 20]), Noise::of(4.0).unwrap(), rng());
+        let mut taken = vec![7, 3];
+        urn.fill_noisy(&noise, &mut taken, 20, &mut Vec::new(), &mut rng);
+        assert_eq!(taken[..2], [7, 3]);
+        taken.sort_unstable();
+        assert_eq!(taken, (0..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn evened_counts_keep_their_sum_and_order() {
+        assert_eq!(evened(&[10, 0, 2, 0], 0.0), [10, 0, 2, 0]);
+        // 6.5, 1.5, 2.5 and 1.5: two are rounded up, those of the larger counts.
+        assert_eq!(evened(&[10, 0, 2, 0], 0.5), [7, 1, 3, 1]);
+        assert_eq!(evened(&[10, 0, 2, 1], 1.0), [4, 3, 3, 3]);
+        assert_eq!(evened(&[0, 0], 0.7), [0, 0]);
+    }
+
+    /// Expert 0 gives half of its six selections to expert 1, in a row; where 1 is chosen already it cannot.
+    #[test]
+    fn selections_are_handed_over_in_a_stretch() {
+        let mut ids = vec![0, 2, 0, 2, 0, 1, 0, 2, 0, 2, 0, 2];
+        hand_over(&mut ids, 2, &[3, 4, 5], &mut rng());
+        assert_eq!(ids[4..6], [0, 1], "{ids:?}");
+        let gave: Vec<usize> = (0..6).filter(|token| ids[2 * token] == 1).collect();
+        assert_eq!(gave.len(), 3);
+        // Of the five tokens that can give, going round, the three follow one another.
+        let places: Vec<usize> = gave.iter().map(|token| [0, 1, 9, 2, 3, 4][*token]).collect();
+        assert!((0..5).any(|start| (0..3).all(|step| places.contains(&((start + step) % 5)))), "{ids:?}");
     }
 
     #[test]

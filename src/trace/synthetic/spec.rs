@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
-use crate::trace::TraceHeader;
+use crate::trace::{CONTINUATION, TraceHeader};
 use crate::units::Bytes;
 
 /// Steepest exponent accepted: beyond it a layer has practically no expert but its hottest.
@@ -12,6 +12,12 @@ const MAX_SLOPE: f64 = 8.0;
 const MAX_TILT: f64 = 8.0;
 /// Widest spread accepted: the power of the narrowest sequence is then about 32.
 const MAX_SPREAD: f64 = 2.0;
+/// Hottest and coldest softmax accepted: beyond them a router is even, or has no choice.
+const TEMPERATURES: [f64; 2] = [0.01, 100.0];
+/// Strongest noise accepted: beyond it the router is nearly random, and the weights of its draws lose their grain.
+const MAX_NOISE: f64 = 4.0;
+/// Most domains: each has a popularity of its own in every layer.
+const MAX_DOMAINS: usize = 1_000;
 /// Most rows of a generated trace: larger ones would be a slip of the pen.
 const MAX_ROWS: u64 = 100_000_000;
 
@@ -156,5 +162,85 @@ impl SyntheticSpec {
                 self.seed
             )],
         }
+    }
+}
+
+/// What is turned in studies of the router, beside the [`SyntheticSpec`] that fixes its statistics. By default nothing
+/// is, and traces are what the specification alone gives, to the byte.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RouterKnobs {
+    /// Softmax temperature: what the logarithms of all pulls are divided by. 1 is as is, more is flatter.
+    pub temperature: f64,
+    /// Standard deviation, in nats, of noise on the logarithm of every expert's pull, drawn anew for each token (as in
+    /// the noisy top-k gating of Shazeer et al. 2017, arXiv:1701.06538). It acts on the experts that a token draws, not
+    /// on those that stay by `stickiness`.
+    pub noise: f64,
+    /// How much of the unevenness between a layer's experts is taken away, 0 to 1: what an auxiliary loss or a corrected
+    /// bias does in training. Over the trace, an expert's distance from the mean count shrinks to `1 - balance` of what
+    /// it was, rounded; so does the coefficient of variation. At 1 counts differ by at most 1.
+    pub balance: f64,
+    /// Names of domains, such as code and maths; sequences take turns, and a sequence's category is its domain. Empty
+    /// for one domain without a name.
+    pub domains: Vec<String>,
+    /// Standard deviation, in nats, of each domain's own taste in experts.
+    pub domain_tilt: f64,
+}
+
+impl Default for RouterKnobs {
+    fn default() -> Self {
+        Self { temperature: 1.0, noise: 0.0, balance: 0.0, domains: Vec::new(), domain_tilt: 0.0 }
+    }
+}
+
+impl RouterKnobs {
+    /// # Errors
+    /// Every setting that cannot be, all at once.
+    pub fn check(&self) -> Result<()> {
+        let mut errors = Vec::new();
+        let [coldest, hottest] = TEMPERATURES;
+        for (name, value, least, most) in [
+            ("temperature", self.temperature, coldest, hottest),
+            ("noise", self.noise, 0.0, MAX_NOISE),
+            ("balance", self.balance, 0.0, 1.0),
+            ("domain_tilt", self.domain_tilt, 0.0, MAX_TILT),
+        ] {
+            if !(least..=most).contains(&value) {
+                let found = Error::new(format!("{name} of a synthetic trace is {value}"));
+                errors.push(found.expected(format!("{least} to {most}")));
+            }
+        }
+        if self.domains.len() > MAX_DOMAINS {
+            let found = Error::new(format!("domains of a synthetic trace are {}", self.domains.len()));
+            errors.push(found.expected(format!("up to {MAX_DOMAINS}")));
+        }
+        for (index, name) in self.domains.iter().enumerate().take(MAX_DOMAINS) {
+            let found = || Error::new(format!("a domain of a synthetic trace is named {name:?}"));
+            if name.is_empty() || name == CONTINUATION {
+                errors.push(found().expected("a name of its own"));
+            } else if self.domains[..index].contains(name) {
+                errors.push(Error::new(format!("domain {name:?} of a synthetic trace stands there twice")));
+            }
+        }
+        Error::join(errors).map_or(Ok(()), Err)
+    }
+
+    /// What is turned, for the header; `None` where nothing is.
+    pub(super) fn note(&self) -> Option<String> {
+        let standard = Self::default();
+        let mut parts = Vec::new();
+        for (name, value, usual) in [
+            ("temperature", self.temperature, standard.temperature),
+            ("noise", self.noise, standard.noise),
+            ("balance", self.balance, standard.balance),
+        ] {
+            if value.to_bits() != usual.to_bits() {
+                parts.push(format!("{name} {value}"));
+            }
+        }
+        if !self.domains.is_empty() {
+            parts.push(format!("domains {} with tilt {}", self.domains.join(", "), self.domain_tilt));
+        }
+        (!parts.is_empty()).then(|| format!("router turned: {}", parts.join(", ")))
     }
 }
