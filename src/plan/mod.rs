@@ -60,6 +60,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let mut resolver = Resolver::new(point);
     conflicts::check(&mut resolver);
     serving::check(&mut resolver);
+    router::check(&mut resolver);
     let whole = model::resolve(&mut resolver, inputs);
     let machine = machine::resolve(&mut resolver);
     let policy = cache::policy(&mut resolver, inputs);
@@ -92,7 +93,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     } else {
         memory::book(&mut resolver, &model, &machine, &workload, &placement)
     };
-    let kv_first = served.as_ref().and_then(|_| serving::kv_first(&mut resolver, &mut booked));
+    let kv_first = served.as_ref().and_then(|_| serving::kv_first(&mut resolver, &mut booked, !model.experts.is_empty()));
     let prefetch = predictor.map(|row| (row, machine.overlap)).and_then(|settings| {
         prefetch::resolve(&mut resolver, inputs, &model, &workload, settings, &mut booked)
     });
@@ -116,7 +117,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let moe_tp = u64::from(deployment.layout.moe_tp());
     let kernel = rates.map_or_else(|| kernel::resolve(&mut resolver, &model, &machine, moe_tp), MoeKernel::plain);
     let offload = placement::offload_tokens(&mut resolver, &model, machine.engine);
-    let is_resident = booked.home == ExpertHome::Vram
+    let is_resident = (booked.home == ExpertHome::Vram || model.experts.is_empty())
         && placement.homes.iter().all(|home| *home == LayerHome::Gpu)
         && rates.is_none();
     serving::check_routing(&mut resolver, served.is_none() || is_resident);

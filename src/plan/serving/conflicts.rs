@@ -62,7 +62,8 @@ fn replay_keys(scenario: &Scenario) -> Vec<Key> {
     vec![
         ("workload.batch", workload.batch.is_some()),
         ("workload.depth", workload.depth.is_some()),
-        ("workload.decode_tokens", workload.decode_tokens.is_some()),
+        ("workload.decode_tokens", workload.decode_tokens.is_some() && workload.router.is_none()),
+        ("workload.sequences", workload.sequences.is_some() && workload.router.is_none()),
         ("workload.prefill", workload.prefill.is_some()),
         ("workload.prefill_chunk", workload.prefill_chunk.is_some()),
         ("workload.context", workload.context.is_some()),

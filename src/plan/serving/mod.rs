@@ -101,7 +101,8 @@ pub(super) fn placement(
 ) -> Option<Placement> {
     let shape = PlacementShape {
         layers: u32::try_from(model.experts.len()).unwrap_or(u32::MAX),
-        experts: model.spec.experts(),
+        // A dense model has no layer to place.
+        experts: model.spec.experts().max(1),
         ranks: deployment.layout.ep,
         redundant: deployment.redundant,
     };
