@@ -5,17 +5,20 @@
 #[allow(dead_code, reason = "each test file uses a part of it")]
 #[path = "common/binary.rs"]
 mod binary;
+#[allow(dead_code, reason = "each test file uses a part of it")]
+#[path = "serving/mod.rs"]
+mod serving;
 
-use binary::{Desk, shipped};
+use binary::{Said, program};
 use moesim::plan::{Inputs, plan};
 use moesim::scenario::ScenarioFile;
+use serving::{Bench, bench};
 
 /// Every test adds lines from the eleventh on.
 fn scenario(experts: &str, more: &str) -> String {
     format!(
-        "[model]\nname = \"qwen3-30b-a3b\"\n[quant]\nscheme = \"q4_k_m\"\n[hardware]\ngpu = \"rtx4090\"\n\
-         [placement]\nexperts = \"{experts}\"\n[workload]\ntrace = \"{}\"\n{more}",
-        shipped("qwen3-30b-a3b")
+        "[model]\nconfig = \"config.json\"\n[quant]\nscheme = \"bf16\"\n[hardware]\ngpu = \"rtx4090\"\n\
+         [placement]\nexperts = \"{experts}\"\n[workload]\ntrace = \"trace.moetrace\"\n{more}"
     )
 }
 
@@ -23,23 +26,32 @@ fn scenario(experts: &str, more: &str) -> String {
 const REQUESTS: &str = "[requests]\narrivals = \"poisson\"\nrate = \"4 /s\"\ncount = 5\n";
 
 struct Checker {
-    desk: Desk,
+    bench: Bench,
     inputs: Inputs,
 }
 
 impl Checker {
     fn new() -> Self {
-        Self { desk: Desk::new(), inputs: Inputs::default() }
+        Self { bench: bench(), inputs: Inputs::default() }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.bench.folder().join(name), text).unwrap();
+    }
+
+    /// Runs the program here.
+    fn run(&self, args: &[&str]) -> Said {
+        program(self.bench.folder()).args(args).output().unwrap().into()
     }
 
     /// Asserts what planning this says, paths without the folder.
     #[track_caller]
     fn check(&self, text: &str, expect: &[&str]) {
-        let found = ScenarioFile::parse(text, &self.desk.path().join("s.toml"), &[])
+        let found = ScenarioFile::parse(text, &self.bench.folder().join("s.toml"), &[])
             .and_then(|file| file.point(0))
             .and_then(|point| plan(&point, &self.inputs))
             .map_or_else(|error| error.to_string(), |plan| format!("accepted: {:?}", plan.problems));
-        let found = found.replace(&format!("{}/", self.desk.path().display()), "");
+        let found = found.replace(&format!("{}/", self.bench.folder().display()), "");
         assert_eq!(found, expect.join("\n"), "\n{text}");
     }
 
@@ -81,11 +93,11 @@ fn logs_that_cannot_be() {
             "1: 3 hashes for 600 tokens of prompt, expected at most 2, for 512 tokens each",
         ),
     ] {
-        checker.desk.write(name, text);
+        checker.write(name, &text);
         let more = format!("[requests]\narrivals = \"log\"\nlog = \"{name}\"\n");
         checker.resident(&more, &format!("s.toml:13:7: requests.log: {name}:{expect}"));
     }
-    checker.desk.write("empty.csv", rows(""));
+    checker.write("empty.csv", &rows(""));
     checker.resident(
         "[requests]\narrivals = \"log\"\nlog = \"empty.csv\"\n",
         "s.toml:13:7: requests.log: empty.csv: has no requests, expected one or more",
@@ -94,7 +106,7 @@ fn logs_that_cannot_be() {
         "[requests]\narrivals = \"log\"\nlog = \"gone.csv\"\n",
         "s.toml:13:7: requests.log: gone.csv: cannot read: No such file or directory (os error 2)",
     );
-    checker.desk.write("one.csv", rows("0,10,3\n"));
+    checker.write("one.csv", &rows("0,10,3\n"));
     checker.resident(
         "[requests]\narrivals = \"log\"\nlog = \"one.csv\"\ncount = 7\n",
         "s.toml:11:1: requests: 7 requests of one.csv, which has 1, expected at most 1",
@@ -213,20 +225,20 @@ fn layouts_that_do_not_divide() {
         (
             "tp = 3",
             &[
-                "s.toml:15:1: parallel: tp = 3 does not divide the 32 attention heads, expected 2 or 4",
-                "s.toml:15:1: parallel: tp = 3 neither divides the 4 key-value heads nor is a multiple of them, expected 2 or 4",
+                "s.toml:15:1: parallel: tp = 3 does not divide the 8 attention heads, expected 2 or 4",
+                "s.toml:15:1: parallel: tp = 3 neither divides the 2 key-value heads nor is a multiple of them, expected 2 or 4",
             ][..],
         ),
         (
             "dp = 3\nep = 3",
-            &["s.toml:15:1: parallel: ep = 3 does not divide the 128 routed experts of a layer, expected 2 or 4"],
+            &["s.toml:15:1: parallel: ep = 3 does not divide the 8 routed experts of a layer, expected 2 or 4"],
         ),
         (
             "dp = 2\nep = 2\nredundant_experts = 3",
-            &["s.toml:15:1: parallel: ep = 2 does not divide the 131 routed experts of a layer (128 and 3 redundant), \
-               expected 1 or 131"],
+            &["s.toml:15:1: parallel: ep = 2 does not divide the 11 routed experts of a layer (8 and 3 redundant), \
+               expected 1 or 11"],
         ),
-        ("pp = 100", &["s.toml:15:1: parallel: pp = 100 is more than the model's 48 layers, expected at most 48"]),
+        ("pp = 100", &["s.toml:15:1: parallel: pp = 100 is more than the model's 4 layers, expected at most 4"]),
         ("tp = 0", &["s.toml:16:6: parallel.tp: found zero, expected a whole number of at least 1"]),
         (
             "tp = 2\ninterconnect = \"nvlnk\"",
@@ -284,7 +296,7 @@ fn settings_that_rule_each_other_out() {
 /// Through the program: the same words, exit code 2, and nothing written.
 #[test]
 fn the_program_ends_with_two() {
-    let desk = Desk::new();
+    let checker = Checker::new();
     for (more, expect) in [
         (
             "[requests]\narrivals = \"gamma\"\nrate = \"4 /s\"\n".to_owned(),
@@ -292,14 +304,14 @@ fn the_program_ends_with_two() {
         ),
         (
             format!("{REQUESTS}[parallel]\ndp = 3\nep = 3\n"),
-            "s.toml:15:1: parallel: ep = 3 does not divide the 128 routed experts of a layer, expected 2 or 4",
+            "s.toml:15:1: parallel: ep = 3 does not divide the 8 routed experts of a layer, expected 2 or 4",
         ),
     ] {
-        desk.write("s.toml", scenario("vram", &more));
+        checker.write("s.toml", &scenario("vram", &more));
         for command in [&["run", "s.toml"][..], &["plan", "s.toml"], &["sweep", "s.toml", "--output", "out"]] {
-            let said = desk.run(command);
+            let said = checker.run(command);
             assert_eq!((said.stderr.as_str(), said.code), (format!("error: {expect}\n").as_str(), Some(2)));
-            assert!(said.stdout.is_empty() && !desk.path().join("out").exists());
+            assert!(said.stdout.is_empty() && !checker.bench.folder().join("out").exists());
         }
     }
 }
@@ -307,14 +319,14 @@ fn the_program_ends_with_two() {
 /// What does not fit is a row with its reason.
 #[test]
 fn what_does_not_fit_is_a_row() {
-    let desk = Desk::new();
-    desk.write("s.toml", scenario("vram", &format!("{REQUESTS}[sweep]\nkv.capacity = [\"1 MiB\", \"20 GiB\", \"1 GiB\"]\n")));
-    let said = desk.run(&["sweep", "s.toml", "--output", "out", "--threads", "1"]);
+    let checker = Checker::new();
+    checker.write("s.toml", &scenario("vram", &format!("{REQUESTS}[sweep]\nkv.capacity = [\"1 MiB\", \"24 GiB\", \"1 GiB\"]\n")));
+    let said = checker.run(&["sweep", "s.toml", "--output", "out", "--threads", "1"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.stderr.contains("2 of 3 points cannot run"), "{said:?}");
-    let small = desk.succeed(&["run", "s.toml", "--point", "0"]);
+    let small = checker.run(&["run", "s.toml", "--point", "0"]).stdout;
     let why = "cannot run: kv.capacity: 1.00 MiB of GPU memory are left for the KV cache, and the shortest prompt, 1024 tokens, needs ";
     assert!(small.contains(why), "{small}");
-    let large = desk.succeed(&["run", "s.toml", "--point", "1"]);
-    assert!(large.contains("of VRAM, has 24.0 GiB") && large.contains("kv cache 20.0 GiB"), "{large}");
+    let large = checker.run(&["run", "s.toml", "--point", "1"]).stdout;
+    assert!(large.contains("of VRAM, has 24.0 GiB") && large.contains("kv cache 24.0 GiB"), "{large}");
 }

@@ -56,5 +56,6 @@ fn any_number_of_threads() {
     assert_same_files(&folder.join("1"), &folder.join("2"));
     let alone = succeed(&["run", "load.toml", "--point", "22", "--json"]);
     assert_eq!(alone, succeed(&["run", "load.toml", "--point", "22", "--json"]));
-    assert!(alone.contains("\"serving\"") && !alone.contains("\"preemptions\": 0,"), "{alone}");
+    let preempts = |line: &str| line.trim().starts_with("\"preemptions\": ") && !line.contains(": 0");
+    assert!(alone.lines().any(preempts), "the scenario has too much memory for the test");
 }

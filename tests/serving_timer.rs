@@ -66,7 +66,12 @@ fn both_timers_agree() {
         "parallel.node_gpus=2",
         "parallel.replicas=2",
     ]);
-    let layout = prop_oneof![1 => Just(Vec::new()).boxed(), 4 => layouts()];
+    let redundant = one_of(&[
+        "parallel.dp=2 & parallel.ep=2 & parallel.redundant_experts=2",
+        "parallel.tp=4 & parallel.ep=4 & parallel.redundant_experts=4",
+        "parallel.dp=4 & parallel.ep=4 & parallel.redundant_experts=16",
+    ]);
+    let layout = prop_oneof![1 => Just(Vec::new()).boxed(), 4 => layouts(), 2 => redundant];
     proptest!(config, |(load in arrivals(), rules in scheduling(), layout in layout, spread in spread)| {
         let settings = [load, rules, layout, spread, vec!["placement.experts=\"vram\"".to_owned()]].concat();
         let plan = plan(&bench, &settings);

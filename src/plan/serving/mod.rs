@@ -122,7 +122,7 @@ pub(super) fn placement(
             if deployment.strategy == Strategy::LoadBalanced || deployment.redundant > 0 {
                 resolver.note("parallel.profile", "the trace itself", "default: so the balance is that of a known load");
             }
-            Arc::new(shares.to_vec())
+            Arc::new(if model.experts.is_empty() { Vec::new() } else { shares.to_vec() })
         }
     };
     match Placement::new(deployment.strategy, shape, Some(&profile)) {
