@@ -19,6 +19,8 @@ const HOMES: &[&[&str]] = &[
     &["placement.experts=\"vram\""],
     &["placement.experts=\"vram\"", "hardware.gpu=\"m2-ultra\""],
     &["placement.experts=\"dram\"", "cache.capacity=\"50 MB\""],
+    &["placement.experts=\"dram\"", "cache.capacity=\"100 %\""],
+    &["placement.experts=\"dram\"", "cache.capacity=\"100 %\"", "cache.start=\"empty\""],
     &["placement.experts=\"dram\"", "cache.capacity=\"120 MB\"", "cache.start=\"empty\"", "cache.policy=\"lfu\""],
     &["placement.experts=\"dram\"", "cache.slots_per_layer=3", "engine.copy_chunk=\"1 MiB\""],
     &["placement.experts=\"dram\"", "cache.capacity=\"50 MB\"", "placement.miss=\"cpu\""],
@@ -38,7 +40,7 @@ const PREFETCHES: &[&[&str]] = &[
     &["prefetch.predictor=\"popularity\"", "prefetch.depth=3"],
     &["prefetch.predictor=\"gate-lookahead\"", "prefetch.depth=2", "prefetch.recall=[\"80 %\", \"50 %\"]"],
     &["prefetch.predictor=\"transition\"", "prefetch.experts=4"],
-    &["prefetch.predictor=\"activation-matrix\""],
+    &["prefetch.predictor=\"activation-matrix\"", "prefetch.cost=\"7 us\""],
     &["prefetch.predictor=\"oracle\"", "prefetch.depth=3"],
 ];
 const OVERLAPS: &[&str] = &["none", "within-layer", "across-layers"];

@@ -117,7 +117,14 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let moe_tp = u64::from(deployment.layout.moe_tp());
     let kernel = rates.map_or_else(|| kernel::resolve(&mut resolver, &model, &machine, moe_tp), MoeKernel::plain);
     let offload = placement::offload_tokens(&mut resolver, &model, machine.engine);
-    let is_resident = (booked.home == ExpertHome::Vram || model.experts.is_empty())
+    // What is in the cache from the beginning and fits never leaves it.
+    let holds_all = |cache: &cache::Cache| {
+        cache.plan.start_filled
+            && cache.plan.shared_with_kv.is_none()
+            && cache.capacity >= placement.gpu_experts(&model)
+    };
+    let none_elsewhere = booked.home == ExpertHome::Vram || model.experts.is_empty();
+    let is_resident = (none_elsewhere || cache.as_ref().is_some_and(holds_all))
         && placement.homes.iter().all(|home| *home == LayerHome::Gpu)
         && rates.is_none();
     serving::check_routing(&mut resolver, served.is_none() || is_resident);

@@ -40,7 +40,8 @@ const MAX_BATCH_DEFAULT: u32 = 256;
 const TOKEN_BUDGET_DEFAULT: u32 = 8192;
 /// Power of an idle GPU in thousandths of its board power, assumed: idle data-centre boards draw 50 to 80 of 400 to 700 W.
 const IDLE_POWER_PERMILLE: u64 = 120;
-/// Bytes of one element of a token on the way to its experts: FP8, as DeepEP sends them, in 16 bits else.
+/// Bytes of one element of a token on the way to its experts: 16 bits, as engines send them by default. DeepEP's FP8
+/// dispatch halves that.
 const DISPATCH_ELEMENT_BYTES: u64 = 2;
 
 /// Settings of the scheduler.

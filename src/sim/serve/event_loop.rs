@@ -11,7 +11,7 @@ use crate::engine::{Engine, Event, Rank};
 use crate::error::{Error, Result};
 use crate::metrics::Summary;
 use crate::plan::{Plan, ReplicaRouting, ServingPlan};
-use crate::serving::scheduler::Arrival;
+use crate::serving::scheduler::{Arrival, Rejection, Scheduler};
 use crate::serving::{RequestId, RequestSet};
 use crate::units::{Bytes, SimDuration, SimTime};
 
@@ -178,7 +178,7 @@ impl Serving<'_> {
             }
             Arrival::Rejected(why) => {
                 progress.stage = Stage::Rejected;
-                self.books.too_long += u64::from(why == crate::serving::scheduler::Rejection::TooLong);
+                self.books.too_long += u64::from(why == Rejection::TooLong);
                 self.ask_next();
             }
         }
@@ -225,7 +225,8 @@ impl Serving<'_> {
                     self.requests.progress_mut(slot.request).begun.get_or_insert(now);
                 }
             }
-            let used: Vec<Bytes> = replica.schedulers.iter().map(|scheduler| scheduler.kv().used()).collect();
+            let taken = |scheduler: &Scheduler| scheduler.kv().used() + scheduler.kv().cached();
+            let used: Vec<Bytes> = replica.schedulers.iter().map(taken).collect();
             let under_way = &mut replica.flights[flight];
             under_way.describe(&mut self.requests, |rank| shared.then_some(used[rank]));
             (under_way.is_under_way, under_way.stage, under_way.began) = (true, 0, now);

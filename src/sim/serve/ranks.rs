@@ -78,6 +78,9 @@ pub(super) struct Ranks<'a> {
     is_last: bool,
     ranks: Vec<Box<dyn Rank + 'a>>,
     counts: &'a RoutingCounts,
+    /// Rows of all ranks' tokens.
+    pieces: Vec<(u64, u32)>,
+    /// Tokens of each expert of a layer.
     tokens: Vec<u32>,
     loads: Vec<RankLoad>,
     turns: Vec<Turns>,
@@ -114,6 +117,7 @@ impl<'a> Ranks<'a> {
             is_last: stage + 1 == serving.layout.pp,
             layers,
             counts,
+            pieces: Vec::new(),
             tokens: vec![0; experts],
             loads: vec![RankLoad::default(); ep],
             turns: Vec::new(),
@@ -135,13 +139,10 @@ impl<'a> Ranks<'a> {
     }
 
     /// Counts a layer's tokens by expert and rank.
-    fn count(&mut self, layer: u32, works: &[Work]) {
+    fn count(&mut self, layer: u32) {
         self.tokens.fill(0);
         let index = LayerIndex(u16::try_from(layer).unwrap_or(u16::MAX));
-        for run in works.iter().flat_map(|work| &work.runs) {
-            let rows = u32::try_from(run.rows).unwrap_or(u32::MAX);
-            self.counts.add_counts(index, run.first_row, rows, &mut self.tokens);
-        }
+        self.counts.add_pieces(index, &self.pieces, &mut self.tokens);
         let experts = self.tokens.len();
         let selections = &mut self.load.selections[layer as usize * experts..][..experts];
         selections.iter_mut().zip(&self.tokens).for_each(|(sum, count)| *sum += u64::from(*count));
@@ -202,17 +203,20 @@ impl Timer for Ranks<'_> {
     fn pass(&mut self, start: SimTime, works: &[Work]) -> Result<SimTime> {
         let exchanges = Exchanges::of(self.serving, works, self.serving.top_k);
         self.begin(start, works);
+        self.pieces.clear();
+        let runs = works.iter().flat_map(|work| &work.runs);
+        self.pieces.extend(runs.map(|run| (run.first_row, u32::try_from(run.rows).unwrap_or(u32::MAX))));
         let mut layer = self.layers.start;
         if self.serving.layout.gpus() == 1 {
             for layer in self.layers.clone() {
-                self.count(layer, works);
+                self.count(layer);
             }
         }
         loop {
             let (pause, at) = self.gather()?;
             match pause {
                 Pause::Routed => {
-                    self.count(layer, works);
+                    self.count(layer);
                     let busiest = self.loads.iter().map(|load| load.tokens).max().unwrap_or(0);
                     let layers = self.plan.costs.layers_of_stretch(self.plan.costs.stretch_of(layer));
                     let span = exchanges.dense(2 * layers - 1) + exchanges.dispatch(self.serving, busiest);

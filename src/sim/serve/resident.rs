@@ -65,12 +65,23 @@ pub(super) struct Resident<'a> {
     is_last: bool,
     routes: Routes<'a>,
     times: ExpertTimes,
-    /// Of each data-parallel rank.
-    stretches: Vec<Vec<StretchCost>>,
+    /// How many layers of the stage begin with each kind of stretch.
+    kinds: Vec<u64>,
+    /// The only rank of each expert, `[layer * experts + expert]`; empty where an expert has several, or all one rank.
+    owner: Vec<u16>,
+    /// Of one data-parallel rank.
+    stretches: Vec<StretchCost>,
+    /// Rows of all ranks' tokens.
+    pieces: Vec<(u64, u32)>,
     /// Tokens of each expert of a layer.
     counts: Vec<u32>,
     /// Of each expert-parallel rank of a layer: time, experts and tokens.
     ranks: Vec<RankWork>,
+    /// Nanoseconds that each data-parallel rank, and each expert-parallel rank, has worked.
+    dense_ns: Vec<u64>,
+    expert_ns: Vec<u64>,
+    /// All passes together, the slowest ranks and exchanges included.
+    span: SimDuration,
     books: StageBooks,
 }
 
@@ -78,7 +89,7 @@ pub(super) struct Resident<'a> {
 struct RankWork {
     ns: u64,
     experts: u32,
-    tokens: u64,
+    tokens: u32,
 }
 
 /// What a pass of the stage took, on its first GPU.
@@ -101,91 +112,86 @@ impl<'a> Resident<'a> {
                 layers.clone(),
             ))),
         };
-        let gpus = serving.layout.stage_gpus() as usize;
         let experts = plan.cache.shape.experts as usize;
+        let mut kinds = Vec::new();
+        for layer in layers.clone() {
+            let kind = plan.costs.stretch_of(layer);
+            kinds.resize(kinds.len().max(kind + 1), 0);
+            kinds[kind] += 1;
+        }
         let books = StageBooks {
-            gpus: vec![GpuTime::default(); gpus],
             load: LoadCounts {
                 selections: vec![0; plan.cache.shape.layers as usize * experts],
                 ..LoadCounts::default()
             },
             ..StageBooks::default()
         };
+        let layout = &serving.layout;
         Self {
             plan,
             serving,
-            is_last: stage + 1 == serving.layout.pp,
+            is_last: stage + 1 == layout.pp,
             layers,
             routes,
             times: ExpertTimes::new(plan),
-            stretches: vec![Vec::new(); serving.layout.dp as usize],
+            kinds,
+            owner: sole_owners(serving),
+            stretches: Vec::new(),
+            pieces: Vec::new(),
             counts: vec![0; experts],
-            ranks: vec![RankWork::default(); serving.layout.ep as usize],
+            ranks: vec![RankWork::default(); layout.ep as usize],
+            dense_ns: vec![0; layout.dp as usize],
+            expert_ns: vec![0; layout.ep as usize],
+            span: SimDuration::ZERO,
             books,
         }
     }
 
-    fn is_single(&self) -> bool {
-        self.serving.layout.stage_gpus() == 1
-    }
-
-    /// Stretches up to the routers: adds what each data-parallel rank works and what the slowest takes.
+    /// Everything but the experts, layer by layer: the slowest data-parallel rank decides, then all-reduces follow.
     fn dense(&mut self, works: &[Work], exchanges: &Exchanges, spent: &mut Spent) {
-        for (work, stretches) in works.iter().zip(&mut self.stretches) {
-            self.plan.costs.stretch_costs(work, stretches);
+        let costs = &self.plan.costs;
+        let mut slowest = vec![SimDuration::ZERO; self.kinds.len()];
+        let mut slowest_tail = SimDuration::ZERO;
+        for (rank, work) in works.iter().enumerate() {
+            costs.stretch_costs(work, &mut self.stretches);
+            let mut own = SimDuration::ZERO;
+            for (kind, layers) in self.kinds.iter().enumerate().filter(|(_, layers)| **layers > 0) {
+                let cost = self.stretches[kind];
+                own += (cost.compute + cost.overhead).times(*layers);
+                slowest[kind] = slowest[kind].max(cost.compute + cost.overhead);
+                if rank == 0 {
+                    spent.compute += cost.compute.times(*layers);
+                    spent.overhead += cost.overhead.times(*layers);
+                }
+            }
+            if self.is_last {
+                let cost = costs.tail_cost(work);
+                own += cost.compute + cost.overhead;
+                slowest_tail = slowest_tail.max(cost.compute + cost.overhead);
+                if rank == 0 {
+                    spent.compute += cost.compute;
+                    spent.overhead += cost.overhead;
+                }
+            }
+            self.dense_ns[rank] += own.as_ns();
         }
-        for layer in self.layers.clone() {
-            let kind = self.plan.costs.stretch_of(layer);
-            let layers = self.plan.costs.layers_of_stretch(kind);
-            let exchange = exchanges.dense(2 * layers - 1);
-            self.alongside(exchange, spent, |stretches| stretches[kind]);
+        for (kind, layers) in self.kinds.iter().enumerate().filter(|(_, layers)| **layers > 0) {
+            let exchange = exchanges.dense(2 * costs.layers_of_stretch(kind) - 1);
+            spent.span += (slowest[kind] + exchange).times(*layers);
         }
         if self.is_last {
-            let tails: Vec<StretchCost> = works.iter().map(|work| self.plan.costs.tail_cost(work)).collect();
-            let exchange = exchanges.dense(2 * self.plan.costs.tail_layers());
-            self.each_rank(exchange, spent, |rank| tails[rank]);
+            spent.span += slowest_tail + exchanges.dense(2 * costs.tail_layers());
         }
-    }
-
-    fn alongside(
-        &mut self,
-        exchange: SimDuration,
-        spent: &mut Spent,
-        cost: impl Fn(&[StretchCost]) -> StretchCost,
-    ) {
-        let stretches = std::mem::take(&mut self.stretches);
-        self.each_rank(exchange, spent, |rank| cost(&stretches[rank]));
-        self.stretches = stretches;
-    }
-
-    /// All data-parallel ranks work side by side; the slowest and the exchange decide.
-    fn each_rank(&mut self, exchange: SimDuration, spent: &mut Spent, cost: impl Fn(usize) -> StretchCost) {
-        let (tp, dp) = (self.serving.layout.tp as usize, self.serving.layout.dp as usize);
-        let total = |rank: usize| {
-            let cost = cost(rank);
-            cost.compute + cost.overhead
-        };
-        let slowest = (0..dp).map(total).max().unwrap_or_default();
-        for (gpu, books) in self.books.gpus.iter_mut().enumerate() {
-            books.busy += total(gpu / tp);
-            books.exchanged += slowest - total(gpu / tp) + exchange;
-        }
-        let first = cost(0);
-        spent.compute += first.compute;
-        spent.overhead += first.overhead;
-        spent.span += slowest + exchange;
     }
 
     /// Tokens of each expert of a layer, and what each rank makes of them.
-    fn route(&mut self, counts: &RoutingCounts, layer: u32, works: &[Work], rows: u64) {
+    fn route(&mut self, counts: &RoutingCounts, layer: u32, rows: u64) {
         self.counts.fill(0);
         let index = LayerIndex(u16::try_from(layer).unwrap_or(u16::MAX));
-        for run in works.iter().flat_map(|work| &work.runs) {
-            let rows = u32::try_from(run.rows).unwrap_or(u32::MAX);
-            counts.add_counts(index, run.first_row, rows, &mut self.counts);
-        }
+        counts.add_pieces(index, &self.pieces, &mut self.counts);
         let experts = self.counts.len();
-        let selections = &mut self.books.load.selections[layer as usize * experts..][..experts];
+        let begin = layer as usize * experts;
+        let selections = &mut self.books.load.selections[begin..begin + experts];
         for (selected, count) in selections.iter_mut().zip(&self.counts) {
             *selected += u64::from(*count);
         }
@@ -195,22 +201,20 @@ impl<'a> Resident<'a> {
             Some(ns) => *ns,
             None => costs.time(layer, u64::from(tokens)).as_ns(),
         };
-        if let [only] = self.ranks.as_mut_slice() {
-            *only = RankWork::default();
-            for tokens in self.counts.iter().filter(|tokens| **tokens > 0) {
-                only.ns += time(*tokens);
-                only.experts += 1;
-                only.tokens += u64::from(*tokens);
-            }
+        self.ranks.fill(RankWork::default());
+        let ranks = &mut self.ranks;
+        let mut give = |rank: u16, tokens: u32| {
+            let rank = &mut ranks[usize::from(rank)];
+            rank.ns += time(tokens);
+            rank.experts += u32::from(tokens > 0);
+            rank.tokens += tokens;
+        };
+        if self.serving.layout.ep == 1 {
+            self.counts.iter().for_each(|tokens| give(0, *tokens));
+        } else if let Some(owners) = self.owner.get(begin..begin + experts) {
+            owners.iter().zip(&self.counts).for_each(|(rank, tokens)| give(*rank, *tokens));
         } else {
-            self.ranks.fill(RankWork::default());
-            let ranks = &mut self.ranks;
-            self.serving.placement.deal(layer, &self.counts, |rank, _, tokens| {
-                let rank = &mut ranks[usize::from(rank)];
-                rank.ns += time(tokens);
-                rank.experts += 1;
-                rank.tokens += u64::from(tokens);
-            });
+            self.serving.placement.deal(layer, &self.counts, |rank, _, tokens| give(rank, tokens));
         }
         if rows == 1 {
             // One token's experts have one token each, and their times a table of their own.
@@ -223,28 +227,24 @@ impl<'a> Resident<'a> {
     /// The experts of a layer on all ranks.
     fn experts(&mut self, exchanges: &Exchanges, lookups: &mut u64, spent: &mut Spent) {
         let launch = self.plan.costs.launch_overhead();
-        let own = |rank: &RankWork| if rank.experts == 0 { SimDuration::ZERO } else { SimDuration::from_ns(rank.ns) + launch };
-        let slowest = self.ranks.iter().map(own).max().unwrap_or_default();
-        let received = self.ranks.iter().map(|rank| rank.tokens).max().unwrap_or(0);
-        let exchange = if self.is_single() {
-            SimDuration::ZERO
-        } else {
-            exchanges.dispatch(self.serving, received) + exchanges.combine(self.serving, received)
-        };
-        let moe_tp = self.serving.layout.moe_tp() as usize;
-        for (gpu, books) in self.books.gpus.iter_mut().enumerate() {
-            let own = own(&self.ranks[gpu / moe_tp]);
-            books.busy += own;
-            books.exchanged += slowest - own + exchange;
+        let (mut slowest, mut received, mut tokens) = (SimDuration::ZERO, 0, 0);
+        for (rank, worked) in self.ranks.iter().zip(&mut self.expert_ns) {
+            if rank.experts > 0 {
+                let own = SimDuration::from_ns(rank.ns) + launch;
+                *worked += own.as_ns();
+                slowest = slowest.max(own);
+            }
+            received = received.max(u64::from(rank.tokens));
+            tokens += u64::from(rank.tokens);
+            *lookups += u64::from(rank.experts);
         }
+        let exchange = exchanges.dispatch(self.serving, received) + exchanges.combine(self.serving, received);
         if self.ranks.len() > 1 {
-            let tokens: u64 = self.ranks.iter().map(|rank| rank.tokens).sum();
             let load = &mut self.books.load;
             load.spread_events += 1;
             load.busiest_permille +=
                 (received * 1000 * self.ranks.len() as u64).checked_div(tokens).unwrap_or(0);
         }
-        *lookups += self.ranks.iter().map(|rank| u64::from(rank.experts)).sum::<u64>();
         let first = &self.ranks[0];
         if first.experts > 0 {
             spent.compute += SimDuration::from_ns(first.ns);
@@ -259,24 +259,39 @@ impl<'a> Resident<'a> {
         let layers = u64::from(self.layers.end - self.layers.start);
         let expected = shares.expected(rows);
         let launch = self.plan.costs.launch_overhead().times(layers);
-        let work = SimDuration::from_ns(expected.slowest_ns) + launch;
-        let mean = SimDuration::from_ns(expected.mean_ns) + launch;
-        let exchange = if self.serving.layout.stage_gpus() == 1 {
-            SimDuration::ZERO
-        } else {
-            let received = expected.busiest_tokens;
-            (exchanges.dispatch(self.serving, received) + exchanges.combine(self.serving, received)).times(layers)
-        };
-        let own = work.min(mean);
-        for books in &mut self.books.gpus {
-            books.busy += own;
-            books.exchanged += work - own + exchange;
-        }
+        let received = expected.busiest_tokens;
+        let exchange = exchanges.dispatch(self.serving, received) + exchanges.combine(self.serving, received);
+        let mean = SimDuration::from_ns(expected.mean_ns.min(expected.slowest_ns));
+        self.expert_ns.iter_mut().for_each(|worked| *worked += (mean + launch).as_ns());
         *lookups += expected.distinct;
-        spent.compute += own - launch.min(own);
-        spent.overhead += launch.min(own);
-        spent.span += work + exchange;
+        spent.compute += mean;
+        spent.overhead += launch;
+        spent.span += SimDuration::from_ns(expected.slowest_ns) + launch + exchange.times(layers);
     }
+
+    /// Where the time of each GPU went, as far as it was in a pass.
+    fn gpus(&self) -> Vec<GpuTime> {
+        let layout = &self.serving.layout;
+        let of = |gpu: u32| {
+            let (dense, experts) = (layout.dp_rank_of(gpu) as usize, layout.ep_rank_of(gpu) as usize);
+            let busy = SimDuration::from_ns(self.dense_ns[dense] + self.expert_ns[experts]);
+            GpuTime { busy, waited: SimDuration::ZERO, exchanged: self.span - busy }
+        };
+        (0..layout.stage_gpus()).map(of).collect()
+    }
+}
+
+/// The rank of each expert where each has one; empty else.
+fn sole_owners(serving: &ServingPlan) -> Vec<u16> {
+    let shape = serving.placement.shape();
+    let pairs = (0..shape.layers).flat_map(|layer| (0..shape.experts).map(move |expert| (layer, expert)));
+    let owners: Option<Vec<u16>> = pairs
+        .map(|(layer, expert)| match serving.placement.owners(layer, expert) {
+            [only] => Some(*only),
+            _ => None,
+        })
+        .collect();
+    owners.unwrap_or_default()
 }
 
 impl Timer for Resident<'_> {
@@ -288,18 +303,22 @@ impl Timer for Resident<'_> {
             let once = self.plan.costs.overheads().per_pass;
             spent.overhead += once;
             spent.span += once;
-            self.books.gpus.iter_mut().for_each(|gpu| gpu.busy += once);
+            self.dense_ns.iter_mut().for_each(|worked| *worked += once.as_ns());
         }
         self.dense(works, &exchanges, &mut spent);
         let mut lookups = 0;
         if let Routes::Rows(counts) = self.routes {
+            self.pieces.clear();
+            let runs = works.iter().flat_map(|work| &work.runs);
+            self.pieces.extend(runs.map(|run| (run.first_row, u32::try_from(run.rows).unwrap_or(u32::MAX))));
             for layer in self.layers.clone() {
-                self.route(counts, layer, works, rows);
+                self.route(counts, layer, rows);
                 self.experts(&exchanges, &mut lookups, &mut spent);
             }
         } else {
             self.by_shares(&exchanges, rows, &mut lookups, &mut spent);
         }
+        self.span += spent.span;
         let prefill = works.iter().any(|work| work.phase == Phase::Prefill);
         let (counts, shares) = if prefill {
             (&mut self.books.prefill, &mut self.books.prefill_time)
@@ -326,7 +345,9 @@ impl Timer for Resident<'_> {
     }
 
     fn finish(self: Box<Self>, _: SimDuration) -> StageBooks {
+        let gpus = self.gpus();
         let mut books = self.books;
+        books.gpus = gpus;
         if let Routes::Shares(shares) = &self.routes {
             let tokens = books.prefill.tokens + books.decode.tokens;
             shares.spread(tokens, &mut books.load.selections);
