@@ -226,7 +226,8 @@ fn layouts_that_do_not_divide() {
             "tp = 3",
             &[
                 "s.toml:15:1: parallel: tp = 3 does not divide the 8 attention heads, expected 2 or 4",
-                "s.toml:15:1: parallel: tp = 3 neither divides the 2 key-value heads nor is a multiple of them, expected 2 or 4",
+                "s.toml:15:1: parallel: tp = 3 neither divides the 2 key-value heads nor is a multiple of them, expected 2",
+                "s.toml:15:1: parallel: moe_tp (tp x dp / ep) = 3 does not divide the 1024 channels of an expert, expected 2 or 4",
             ][..],
         ),
         (
@@ -276,7 +277,7 @@ fn settings_that_rule_each_other_out() {
         "s.toml:16:12: kv.capacity and cache.capacity both take the rest of GPU memory, expected a size or a percentage for \
          one of them, like kv.capacity = \"30 %\"",
     );
-    let cache = "[cache]\ncapacity = \"4 GiB\"\n";
+    let cache = "[cache]\ncapacity = \"100 MB\"\n";
     cached(
         &format!("{cache}policy = \"belady\"\n{REQUESTS}"),
         "s.toml:13:10: cache.policy: \"belady\" reads the future, which nobody knows where requests arrive, expected a policy \
