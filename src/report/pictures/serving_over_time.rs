@@ -65,8 +65,8 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
     let (unit_ns, unit) = time_unit(last.begin_ns + last.span_ns);
     let x = Scale::linear(first.begin_ns as f64 / unit_ns, (last.begin_ns + last.span_ns) as f64 / unit_ns);
     let mut scene = Scene::default();
-    let title = format!("requests and tokens over time, {}", which(sheet, &shown));
-    heading(&mut scene, &sheet.title(&title), &sheet.subtitle);
+    let which = format!("{} · {}", which(sheet, &shown), sheet.subtitle);
+    heading(&mut scene, &sheet.title("requests and tokens over time"), &which);
     let lost: u64 = slices.iter().map(|slice| slice.preemptions).sum();
     let crosses = if lost > 0 { " Crosses: requests were preempted." } else { "" };
     footnote(&mut scene, &format!("Every slice has its sum or mean.{crosses}"));
