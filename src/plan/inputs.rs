@@ -14,7 +14,7 @@ use crate::model::ModelSpec;
 use crate::model::gguf::{self, GgufModel};
 use crate::prefetch::{PredictorRegistry, Profile};
 use crate::serving::workload::{RequestLog, read_log};
-use crate::trace::synthetic::{self, SyntheticSpec};
+use crate::trace::synthetic::{self, RouterKnobs, SyntheticSpec};
 use crate::trace::{self, Pass, PassOptions, Trace, passes};
 
 /// A value that is made at most once, whoever asks first.
@@ -151,9 +151,9 @@ impl Inputs {
     /// The trace of a synthetic router; `name` tells it from all others.
     ///
     /// # Errors
-    /// As [`synthetic::generate`].
-    pub fn generated(&self, name: &str, spec: &SyntheticSpec) -> Result<Arc<Trace>> {
-        self.traces.get(PathBuf::from(name), || synthetic::generate(spec))
+    /// As [`synthetic::generate_with`].
+    pub fn generated(&self, name: &str, spec: &SyntheticSpec, knobs: &RouterKnobs) -> Result<Arc<Trace>> {
+        self.traces.get(PathBuf::from(name), || synthetic::generate_with(spec, knobs))
     }
 
     /// The order of passes over a trace.

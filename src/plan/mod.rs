@@ -60,6 +60,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let mut resolver = Resolver::new(point);
     conflicts::check(&mut resolver);
     serving::check(&mut resolver);
+    router::check(&mut resolver);
     let whole = model::resolve(&mut resolver, inputs);
     let machine = machine::resolve(&mut resolver);
     let policy = cache::policy(&mut resolver, inputs);
@@ -92,7 +93,7 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     } else {
         memory::book(&mut resolver, &model, &machine, &workload, &placement)
     };
-    let kv_first = served.as_ref().and_then(|_| serving::kv_first(&mut resolver, &mut booked));
+    let kv_first = served.as_ref().and_then(|_| serving::kv_first(&mut resolver, &mut booked, !model.experts.is_empty()));
     let prefetch = predictor.map(|row| (row, machine.overlap)).and_then(|settings| {
         prefetch::resolve(&mut resolver, inputs, &model, &workload, settings, &mut booked)
     });
@@ -122,7 +123,8 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
             && cache.plan.shared_with_kv.is_none()
             && cache.capacity >= placement.gpu_experts(&model)
     };
-    let is_resident = (booked.home == ExpertHome::Vram || cache.as_ref().is_some_and(holds_all))
+    let none_elsewhere = booked.home == ExpertHome::Vram || model.experts.is_empty();
+    let is_resident = (none_elsewhere || cache.as_ref().is_some_and(holds_all))
         && placement.homes.iter().all(|home| *home == LayerHome::Gpu)
         && rates.is_none();
     serving::check_routing(&mut resolver, served.is_none() || is_resident);

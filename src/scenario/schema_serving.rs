@@ -33,7 +33,7 @@ section! {
         log: PathBuf = "\"requests/chat.csv\"",
         /// How many times faster than it was recorded a log comes.
         log_speed: Factor = "2.0",
-        /// At most so many requests.
+        /// So many requests.
         count: NonZeroU64 = "1000",
         /// Only requests that come within this time.
         duration: SimDuration = "\"600 s\"",
@@ -47,7 +47,7 @@ section! {
         output_tokens: NonZeroU32 = "256",
         /// Coefficient of variation of lognormal answers.
         output_cv: Factor = "1.0",
-        /// No prompt and no answer is longer.
+        /// No lognormal prompt and no answer is longer.
         tokens_max: NonZeroU32 = "32768",
         /// How requests are routed to experts: trace, row by row, or counts, by each expert's share of the trace.
         routing: RequestRouting = "\"trace\"",

@@ -1,6 +1,6 @@
 //! One layer event: what the router asked for, what was resident, and what becomes of the rest.
 
-use crate::cache::replay::{Routing, tally};
+use crate::cache::replay::{Routing, Turns, tally};
 use crate::cache::{ExpertCache, Lookup, Policy};
 use crate::metrics::AccessCounts;
 use crate::serving::Work;
@@ -117,12 +117,12 @@ impl LayerEvent {
         cache: &mut ExpertCache<P>,
         routing: &Routing<'_, I>,
         pass: &Work,
-        (layer, mask): (u32, Option<&[bool]>),
+        (layer, turns): (u32, Option<&mut [Turns]>),
         counts: &mut AccessCounts,
     ) {
         self.begin();
         let mut number = self.number;
-        routing.open_event(cache, pass, layer, mask, &mut number, counts, |slot, expert, found| {
+        routing.open_event(cache, pass, layer, turns, &mut number, counts, |slot, expert, found| {
             self.place(expert, found, routing.weight(slot));
         });
         self.number = number;
@@ -133,7 +133,7 @@ impl LayerEvent {
         &mut self,
         routing: &Routing<'_, I>,
         pass: &Work,
-        (layer, mask): (u32, Option<&[bool]>),
+        (layer, mut turns): (u32, Option<&mut [Turns]>),
         size: u64,
         counts: &mut AccessCounts,
         mut hits: impl FnMut() -> bool,
@@ -144,7 +144,7 @@ impl LayerEvent {
         counts.events += 1;
         routing.selections(pass, layer, |slot, expert| {
             let index = expert as usize;
-            if mask.is_some_and(|mask| !mask[index]) {
+            if turns.as_mut().is_some_and(|turns| !turns[index].take()) {
                 return;
             }
             let again = self.stamp[index] == self.stamps;

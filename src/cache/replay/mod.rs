@@ -28,6 +28,25 @@ pub struct Routing<'a, I> {
     top_k: usize,
 }
 
+/// Which selections of an expert in one event are one GPU's own, where several hold it and take turns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turns {
+    /// GPUs that take turns; zero where this one does not hold the expert.
+    pub of: u16,
+    /// Selections of others before the next one that is its own.
+    pub others: u16,
+}
+
+impl Turns {
+    /// Whether the next selection is this GPU's own.
+    #[inline]
+    pub fn take(&mut self) -> bool {
+        let own = self.of > 0 && self.others == 0;
+        self.others = if self.others == 0 { self.of.saturating_sub(1) } else { self.others - 1 };
+        own
+    }
+}
+
 impl<'a, I: ExpertNumber> Routing<'a, I> {
     /// Of `trace`, whose id column is `ids`. `future` must be the trace's for policies that need it and may be `None` for
     /// all others.
@@ -83,8 +102,8 @@ impl<'a, I: ExpertNumber> Routing<'a, I> {
 
     /// Puts the selections of `pass` in `layer` to the cache, books them, and tells `seen` each one: its id slot, its
     /// expert, and what became of it. `number` is the number of the next event and moves on. The event stays open, so
-    /// that insertions can be forgone, until [`Routing::close_event`]. Where there is a `mask` by expert, only those it
-    /// names are asked for.
+    /// that insertions can be forgone, until [`Routing::close_event`]. Where there are `turns` by expert, only the selections
+    /// that are this GPU's are looked at.
     #[allow(clippy::too_many_arguments, reason = "the hot loop of all replays")]
     #[inline]
     pub fn open_event<P: Policy>(
@@ -92,7 +111,7 @@ impl<'a, I: ExpertNumber> Routing<'a, I> {
         cache: &mut ExpertCache<P>,
         pass: &impl RowRuns,
         layer: u32,
-        mask: Option<&[bool]>,
+        mut turns: Option<&mut [Turns]>,
         number: &mut u64,
         counts: &mut AccessCounts,
         mut seen: impl FnMut(usize, u32, Lookup),
@@ -104,7 +123,7 @@ impl<'a, I: ExpertNumber> Routing<'a, I> {
             cache.begin_event();
         }
         self.selections(pass, layer, |slot, expert| {
-            if mask.is_some_and(|mask| !mask[expert as usize]) {
+            if turns.as_mut().is_some_and(|turns| !turns[expert as usize].take()) {
                 return;
             }
             let weight = self.weight(slot);

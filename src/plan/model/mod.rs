@@ -78,7 +78,14 @@ struct Overrides {
 pub(in crate::plan) fn resolve(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<ModelPlan> {
     let overrides = overrides(resolver);
     let scheme_name = resolver.scenario().quant.scheme.clone();
+    let simplified = resolver.scenario().model.simplified == Some(true);
     if let Some(path) = resolver.scenario().model.gguf.clone() {
+        if simplified {
+            resolver.refuse("model.simplified", |place| {
+                Error::at(place, "model.simplified: found beside model.gguf")
+                    .expected("model.name or model.config: a file has the weights that it has")
+            });
+        }
         return from_gguf::resolve(resolver, inputs, &path, &overrides);
     }
     let spec = spec(resolver, inputs);
@@ -93,7 +100,13 @@ pub(in crate::plan) fn resolve(resolver: &mut Resolver<'_>, inputs: &Inputs) -> 
             resolver.row::<QuantScheme>("quant.scheme", "bf16")
         }
     };
-    let (spec, scheme) = (spec?, scheme?);
+    let (mut spec, scheme) = (spec?, scheme?);
+    if let Some(written) = resolver.scenario().model.simplified {
+        resolver.given("model.simplified", written);
+        if simplified {
+            spec = Arc::new(spec.simplified());
+        }
+    }
     let kv = overrides.kv.unwrap_or(scheme.kv.value);
     if overrides.kv.is_none() {
         resolver.note("quant.kv", kv.name, format!("quantisation scheme {}", scheme.id));

@@ -92,6 +92,13 @@ pub(in crate::plan) fn resolve(resolver: &mut Resolver<'_>, model: &ModelPlan) -
         resolver.refuse_file("parallel", error);
         return None;
     }
+    if model.experts.is_empty() && pp > 1 {
+        resolver.refuse("parallel.pp", |place| {
+            Error::at(place, format!("parallel.pp: found {pp}, and {} has no routed experts", model.spec.name))
+                .expected("1: dense layers are timed in one piece")
+        });
+        return None;
+    }
     let strategy = strategy(resolver);
     Some(deployment(model, layout, redundant, strategy))
 }

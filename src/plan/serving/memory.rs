@@ -61,10 +61,15 @@ pub(in crate::plan) fn book(
 }
 
 /// Room of the KV cache where it is known before the expert cache has its own: a size or a share of what is left.
-pub(in crate::plan) fn kv_first(resolver: &mut Resolver<'_>, booked: &mut Booked) -> Option<Bytes> {
+pub(in crate::plan) fn kv_first(
+    resolver: &mut Resolver<'_>,
+    booked: &mut Booked,
+    has_experts: bool,
+) -> Option<Bytes> {
     let written = resolver.scenario().kv.capacity;
     let cache = &resolver.scenario().cache;
-    let experts_take_rest = booked.home != ExpertHome::Vram
+    let experts_take_rest = has_experts
+        && booked.home != ExpertHome::Vram
         && cache.slots_per_layer.is_none()
         && matches!(cache.capacity, None | Some(CacheCapacity::Rest));
     let free = booked.ledger.free(Tier::Vram);

@@ -102,7 +102,8 @@ pub(super) fn placement(
 ) -> Option<Placement> {
     let shape = PlacementShape {
         layers: u32::try_from(model.experts.len()).unwrap_or(u32::MAX),
-        experts: model.spec.experts(),
+        // A dense model has no layer to place.
+        experts: model.spec.experts().max(1),
         ranks: deployment.layout.ep,
         redundant: deployment.redundant,
     };
@@ -122,7 +123,7 @@ pub(super) fn placement(
             if deployment.strategy == Strategy::LoadBalanced || deployment.redundant > 0 {
                 resolver.note("parallel.profile", "the trace itself", "default: so the balance is that of a known load");
             }
-            Arc::new(shares.to_vec())
+            Arc::new(if model.experts.is_empty() { Vec::new() } else { shares.to_vec() })
         }
     };
     match Placement::new(deployment.strategy, shape, Some(&profile)) {
@@ -161,12 +162,12 @@ pub(super) fn assemble(
     let interconnect = deployment::interconnect(resolver, machine.gpu, &deployment.layout)?;
     let kind = deployment::exchange(resolver, &deployment.layout);
     let kv = kv(resolver, whole, &deployment, &load, parts.kv_room);
-    let longest = load.requests.requests.iter().map(|request| request.prompt_tokens).min().unwrap_or(1);
-    if kv.shape.bytes(longest + 1) > kv.capacity {
+    let shortest = load.requests.requests.iter().map(|request| request.prompt_tokens).min().unwrap_or(1);
+    if kv.shape.bytes(shortest + 1) > kv.capacity {
         problems.push(format!(
-            "kv.capacity: {} of GPU memory are left for the KV cache, and the shortest prompt, {longest} tokens, needs {}",
+            "kv.capacity: {} of GPU memory are left for the KV cache, and the shortest prompt, {shortest} tokens, needs {}",
             kv.capacity,
-            kv.shape.bytes(longest + 1)
+            kv.shape.bytes(shortest + 1)
         ));
     }
     let section = &resolver.scenario().parallel;

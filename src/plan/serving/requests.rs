@@ -158,6 +158,7 @@ fn lengths(
         Some(_) => resolver.given("requests.lengths", source.spelling()),
         None => resolver.note("requests.lengths", source.spelling(), "default"),
     }
+    check_lengths(resolver, source, logged);
     match (source, log) {
         (LengthSource::Log, Some(_)) => Some(Lengths::Log),
         (LengthSource::Empirical, Some(log)) => Some(Lengths::Empirical { pairs: log.pairs().into() }),
@@ -169,6 +170,28 @@ fn lengths(
             None
         }
         (LengthSource::Fixed | LengthSource::Lognormal, _) => Some(drawn(resolver, source)),
+    }
+}
+
+/// Refuses what would have no effect on lengths from this source.
+fn check_lengths(resolver: &mut Resolver<'_>, source: LengthSource, logged: bool) {
+    let section = &resolver.scenario().requests;
+    let drawn = source == LengthSource::Lognormal;
+    let given = drawn || source == LengthSource::Fixed;
+    for (key, is_there, belongs) in [
+        ("requests.prompt_tokens", section.prompt_tokens.is_some(), given),
+        ("requests.output_tokens", section.output_tokens.is_some(), given),
+        ("requests.prompt_cv", section.prompt_cv.is_some(), drawn),
+        ("requests.output_cv", section.output_cv.is_some(), drawn),
+        ("requests.tokens_max", section.tokens_max.is_some(), drawn),
+        ("requests.log", section.log.is_some(), logged || !given),
+    ] {
+        if is_there && !belongs {
+            resolver.refuse(key, |place| {
+                Error::at(place, format!("{key}: found beside requests.lengths = {:?}", source.spelling()))
+                    .expected("no such key there")
+            });
+        }
     }
 }
 
@@ -195,6 +218,11 @@ fn extent(resolver: &mut Resolver<'_>, arrivals: ArrivalProcess, has_log: bool) 
     let (count, duration) = (section.count.map(NonZeroU64::get), section.duration);
     if let Some(duration) = duration {
         resolver.given("requests.duration", duration);
+        if count.is_some() {
+            resolver.refuse("requests.count", |place| {
+                Error::at(place, "requests.count: found beside requests.duration").expected("only one of them")
+            });
+        }
         return Extent::Duration { ns: duration.as_ns() };
     }
     if let Some(count) = count {

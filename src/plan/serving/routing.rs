@@ -55,7 +55,15 @@ pub(in crate::plan) fn resolve(
         Some(_) => resolver.given("requests.routing", how.spelling()),
         None => resolver.note("requests.routing", how.spelling(), "default"),
     }
+    let dense = inputs.selections(path, trace).iter().all(|count| *count == 0);
     let found = match how {
+        RequestRouting::Trace if dense => Ok(Routed {
+            trace: Arc::clone(trace),
+            routes: Arc::default(),
+            counts: None,
+            shares: Arc::new(shares(inputs, path, trace)),
+            notes: load.requests.notes.clone(),
+        }),
         RequestRouting::Trace => rows(resolver, inputs, (path, trace), load),
         RequestRouting::Counts => Ok(Routed {
             trace: Arc::clone(trace),

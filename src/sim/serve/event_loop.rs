@@ -67,7 +67,16 @@ pub(in crate::sim) fn serve(plan: &Plan, serving: &ServingPlan) -> Result<Summar
         };
         Ok(Box::new(Ranks::new(plan, serving, counts, &masks, stage)))
     };
-    let replica = |_| Replica::new(serving, (0..serving.layout.pp).map(timer).collect::<Result<_>>()?);
+    serve_by(plan, serving, timer)
+}
+
+/// Serves them with other timers, made by stage.
+pub(super) fn serve_by<'a>(
+    plan: &'a Plan,
+    serving: &'a ServingPlan,
+    mut timer: impl FnMut(u32) -> Result<Box<dyn Timer + 'a>>,
+) -> Result<Summary> {
+    let replica = |_| Replica::new(serving, (0..serving.layout.pp).map(&mut timer).collect::<Result<_>>()?);
     let run = Serving {
         plan,
         serving,
@@ -104,8 +113,21 @@ impl Serving<'_> {
             }
             self.observe();
         }
+        self.check_end()?;
         let (end, events) = (self.engine.now(), self.engine.dispatched());
         self.summarise(end.since(SimTime::ZERO), events)
+    }
+
+    /// Nothing more will happen, so nobody may wait and no KV cache may be held.
+    fn check_end(&self) -> Result<()> {
+        for (index, replica) in self.replicas.iter().enumerate() {
+            let (requests, bytes) = (replica.requests(), replica.kv_bytes());
+            if requests > 0 || bytes > 0 {
+                let found = format!("replica {index} ends with {requests} requests and {bytes} bytes of KV cache");
+                return Err(Error::new(found).expected("none"));
+            }
+        }
+        Ok(())
     }
 
     fn set(&self) -> &RequestSet {
@@ -211,6 +233,12 @@ impl Serving<'_> {
             let end = replica.time_stage(0, flight, now + swap)?;
             self.engine.schedule_at(end, Happening::StageDone { replica: small(index), flight: small(flight) });
         }
+        let replica = &self.replicas[index];
+        let stands = replica.flights.iter().all(|flight| !flight.is_under_way);
+        if stands && replica.requests() > 0 {
+            let found = format!("replica {index} stands idle with {} requests", replica.requests());
+            return Err(Error::new(found).expected("a pass"));
+        }
         for request in cut {
             self.requests.progress_mut(request).stage = Stage::Rejected;
             self.books.too_long += 1;
@@ -233,21 +261,18 @@ impl Serving<'_> {
             return Ok(());
         }
         let sent = self.serving.hand_over(&self.replicas[index].flights[flight].works, stage);
-        self.replicas[index].flights[flight].stage += 1;
+        let under_way = &mut self.replicas[index].flights[flight];
+        (under_way.stage, under_way.is_there) = (under_way.stage + 1, self.engine.now() + sent);
         if self.replicas[index].stages[stage + 1].is_busy {
             self.replicas[index].stages[stage + 1].queue.push_back(small(flight));
             return Ok(());
         }
-        self.enter_after(index, flight, stage + 1, sent)
+        self.enter(index, flight, stage + 1)
     }
 
+    /// A pass enters a stage that is free, once its activations are there.
     fn enter(&mut self, index: usize, flight: usize, stage: usize) -> Result<()> {
-        self.enter_after(index, flight, stage, SimDuration::ZERO)
-    }
-
-    /// A pass enters a stage once its activations are there.
-    fn enter_after(&mut self, index: usize, flight: usize, stage: usize, sent: SimDuration) -> Result<()> {
-        let start = self.engine.now() + sent;
+        let start = self.engine.now().max(self.replicas[index].flights[flight].is_there);
         let end = self.replicas[index].time_stage(stage, flight, start)?;
         self.engine.schedule_at(end, Happening::StageDone { replica: small(index), flight: small(flight) });
         Ok(())

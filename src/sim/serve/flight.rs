@@ -16,6 +16,8 @@ pub(super) struct Flight {
     /// The stage that has it, or that it waits for.
     pub(super) stage: u32,
     pub(super) began: SimTime,
+    /// When its activations are at the stage.
+    pub(super) is_there: SimTime,
     pub(super) is_under_way: bool,
 }
 
@@ -60,10 +62,16 @@ fn describe(batch: &Batch, work: &mut Work, requests: &mut Requests<'_>) {
         }
         work.sampled += u64::from(slot.emits);
         requests.rows(slot.request, (slot.context, slot.tokens), &mut work.runs);
-        // A request whose last token this pass gives has no further one; all others go on in the next.
-        let generated = requests.progress(slot.request).generated + u32::from(slot.emits);
-        if slot.emits && !requests.is_last(slot.request, generated) {
-            requests.rows(slot.request, (slot.context + slot.tokens, 1), &mut work.next_runs);
+        // A request whose last token this pass gives has no further one; all others go on in the next: with a token, or
+        // with as much of their prompt again.
+        let generated = requests.progress(slot.request).generated;
+        let after = slot.context + slot.tokens;
+        let next = match slot.emits {
+            true => u32::from(!requests.is_last(slot.request, generated + 1)),
+            false => slot.tokens.min((requests.request(slot.request).prompt_tokens + generated).saturating_sub(after)),
+        };
+        if next > 0 {
+            requests.rows(slot.request, (after, next), &mut work.next_runs);
         }
     }
 }

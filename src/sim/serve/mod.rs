@@ -13,6 +13,8 @@ mod books;
 mod event_loop;
 mod exchange;
 mod flight;
+#[cfg(test)]
+mod queue;
 mod ranks;
 mod replica;
 mod requests;

@@ -8,11 +8,12 @@
 
 use super::exchange::Exchanges;
 use super::timer::{GpuTime, LoadCounts, StageBooks, Timer};
+use crate::cache::replay::Turns;
 use crate::error::Result;
 use crate::metrics::Summary;
 use crate::plan::{Plan, ServingPlan};
 use crate::serving::Work;
-use crate::serving::parallel::RankLoad;
+use crate::serving::parallel::{Placement, RankLoad};
 use crate::sim::pace::{Part, Pause};
 use crate::sim::run::Simulation;
 use crate::trace::{ExpertNumber, Ids, Phase, RoutingCounts};
@@ -23,7 +24,8 @@ trait Rank {
     fn begin(&mut self, work: &Work, at: SimTime);
     fn turn(&mut self) -> Result<Pause>;
     fn now(&self) -> SimTime;
-    fn dispatch(&mut self, at: SimTime);
+    /// Lets the layer event begin at `at`, with these of its selections.
+    fn dispatch(&mut self, at: SimTime, turns: &[Turns]);
     fn go_on(&mut self, at: SimTime);
     fn expert_bytes(&self) -> u64;
     fn lookups(&self) -> (u64, u64);
@@ -44,7 +46,9 @@ impl<I: ExpertNumber> Rank for Simulation<'_, I> {
         self.engine.now()
     }
 
-    fn dispatch(&mut self, at: SimTime) {
+    fn dispatch(&mut self, at: SimTime, turns: &[Turns]) {
+        self.turns.clear();
+        self.turns.extend_from_slice(turns);
         Simulation::dispatch(self, at);
     }
 
@@ -79,6 +83,7 @@ pub(super) struct Ranks<'a> {
     /// Tokens of each expert of a layer.
     tokens: Vec<u32>,
     loads: Vec<RankLoad>,
+    turns: Vec<Turns>,
     load: LoadCounts,
 }
 
@@ -115,6 +120,7 @@ impl<'a> Ranks<'a> {
             pieces: Vec::new(),
             tokens: vec![0; experts],
             loads: vec![RankLoad::default(); ep],
+            turns: Vec::new(),
             load: LoadCounts {
                 selections: vec![0; plan.cache.shape.layers as usize * experts],
                 ..LoadCounts::default()
@@ -176,6 +182,23 @@ impl<'a> Ranks<'a> {
     }
 }
 
+/// Which selections of a layer are a rank's own, as [`Placement::deal`] deals them out: replicas take turns, and who begins
+/// follows from the tokens of the experts before.
+fn take_turns(placement: &Placement, layer: u32, (rank, tokens): (usize, &[u32]), turns: &mut Vec<Turns>) {
+    turns.clear();
+    let mut before = 0_u32;
+    for (expert, tokens) in (0_u32..).zip(tokens) {
+        let owners = placement.owners(layer, expert);
+        let of = u32::try_from(owners.len()).unwrap_or(1).max(1);
+        let place = (0_u32..).zip(owners).find(|(_, owner)| usize::from(**owner) == rank);
+        turns.push(place.map_or_else(Turns::default, |(place, _)| Turns {
+            of: u16::try_from(of).unwrap_or(u16::MAX),
+            others: u16::try_from((place + of - before % of) % of).unwrap_or(0),
+        }));
+        before = before.wrapping_add(*tokens);
+    }
+}
+
 impl Timer for Ranks<'_> {
     fn pass(&mut self, start: SimTime, works: &[Work]) -> Result<SimTime> {
         let exchanges = Exchanges::of(self.serving, works, self.serving.top_k);
@@ -197,7 +220,10 @@ impl Timer for Ranks<'_> {
                     let busiest = self.loads.iter().map(|load| load.tokens).max().unwrap_or(0);
                     let layers = self.plan.costs.layers_of_stretch(self.plan.costs.stretch_of(layer));
                     let span = exchanges.dense(2 * layers - 1) + exchanges.dispatch(self.serving, busiest);
-                    self.ranks.iter_mut().for_each(|rank| rank.dispatch(at + span));
+                    for (index, rank) in self.ranks.iter_mut().enumerate() {
+                        take_turns(&self.serving.placement, layer, (index, &self.tokens), &mut self.turns);
+                        rank.dispatch(at + span, &self.turns);
+                    }
                 }
                 Pause::LayerDone => {
                     let busiest = self.loads.iter().map(|load| load.tokens).max().unwrap_or(0);

@@ -1,0 +1,50 @@
+//! Laws of serving, over scenarios of every kind: requests, tokens, bytes and time are conserved, nothing stands idle while
+//! work waits, and one seed gives one result.
+
+#![allow(clippy::unwrap_used, reason = "a failed helper is a failed test")]
+
+#[allow(dead_code, reason = "each test file uses a part of it")]
+#[path = "serving/any.rs"]
+mod any;
+#[allow(dead_code, reason = "each test file uses a part of it")]
+#[path = "serving/mod.rs"]
+mod serving;
+
+use proptest::prelude::*;
+
+use any::{arrivals, experts, fleets, scheduling};
+use serving::{bench, plan, serve};
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() }
+}
+
+/// The books of any deployment of one GPU are in order, whoever is served, and the same seed gives the same bytes.
+#[test]
+fn one_gpu() {
+    let bench = bench();
+    proptest!(config(250), |(load in arrivals(), rules in scheduling(), experts in experts())| {
+        let settings = [load, rules, experts].concat();
+        let plan = plan(&bench, &settings);
+        if !plan.fits() {
+            return Ok(());
+        }
+        let summary = serve(&plan);
+        prop_assert_eq!(&moesim::sim::simulate(&plan).unwrap(), &summary);
+    });
+}
+
+/// The same of several GPUs and replicas.
+#[test]
+fn many_gpus() {
+    let bench = bench();
+    proptest!(config(200), |(load in arrivals(), rules in scheduling(), fleet in fleets())| {
+        let settings = [load, rules, fleet].concat();
+        let plan = plan(&bench, &settings);
+        if !plan.fits() {
+            return Ok(());
+        }
+        let summary = serve(&plan);
+        prop_assert_eq!(&moesim::sim::simulate(&plan).unwrap(), &summary);
+    });
+}
