@@ -37,12 +37,9 @@ pub fn capacity_text(capacity: &Capacity) -> String {
             }
             if let Some(serving) = probe.row.summary().and_then(|summary| summary.serving.as_deref()) {
                 let tokens = serving.output_tokens_per_s().unwrap_or(0.0);
-                let _ = writeln!(
-                    text,
-                    "  {} GPUs, {tokens:.0} output tokens/s, {} requests in a pass on average",
-                    serving.gpus,
-                    serving.batch.mean()
-                );
+                let gpus = if serving.gpus == 1 { "1 GPU".to_owned() } else { format!("{} GPUs", serving.gpus) };
+                let batch = serving.batch.mean();
+                let _ = writeln!(text, "  {gpus}, {tokens:.0} output tokens/s, {batch} requests in a pass on average");
             }
         }
         None => {

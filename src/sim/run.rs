@@ -41,8 +41,13 @@ pub fn simulate(plan: &Plan) -> Result<Summary> {
 /// [`simulate`].
 ///
 /// # Errors
-/// As [`simulate`].
+/// As [`simulate`], and where requests are served: their passes are timed one by one, and `slices` of the summary show
+/// the run.
 pub fn record(plan: &Plan, window: Window) -> Result<(Summary, Timeline)> {
+    if plan.serving.is_some() {
+        return Err(Error::new("a timeline shows sequences that are replayed one after another")
+            .expected("a scenario without requests.arrivals"));
+    }
     let recorder = Some(Box::new(Recorder::new(plan, window)));
     match plan.workload.trace.ids() {
         Ids::U8(ids) => Simulation::new(plan, ids, Part::whole(plan)).run(recorder),

@@ -35,7 +35,10 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
     };
     let entries: Vec<Entry> = lines.iter().enumerate().map(entry).collect();
     let mut scene = Scene::default();
-    heading(&mut scene, &sheet.title(&format!("{TITLE}{at}")), &sheet.subtitle);
+    // Where all lines are at one load, the subtitle begins with it.
+    let at = at.trim_start_matches(", ");
+    let under = if at.is_empty() { sheet.subtitle.clone() } else { format!("{at} · {}", sheet.subtitle) };
+    heading(&mut scene, &sheet.title(TITLE), &under);
     footnote(&mut scene, "Every line is made of 101 quantiles. Dashed: 99 % of requests.");
     legend(&mut scene, &entries, TOP, HEIGHT - 24.0);
     let (left, right) = (44.0, WIDTH - legend_width(&entries) - 6.0);

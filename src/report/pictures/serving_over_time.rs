@@ -34,8 +34,8 @@ fn per_s(count: u64, slice: &ServingSlice) -> Option<f64> {
     (slice.span_ns > 0).then(|| count as f64 / (slice.span_ns as f64 / 1e9))
 }
 
-/// Which run a picture shows: `point 3, lru, 4 requests/s, the most that is not saturated`; nothing of the point where
-/// there is only one.
+/// Which run a picture shows: `point 3, lru, 4 requests/s, not saturated`; the load alone where there is
+/// one point.
 pub(super) fn which(sheet: &Sheet<'_>, shown: &Served<'_>) -> String {
     let load = shown.load.map_or_else(|| shown.serving.load.clone(), |load| load.to_string());
     if sheet.rows.len() == 1 {
@@ -43,9 +43,11 @@ pub(super) fn which(sheet: &Sheet<'_>, shown: &Served<'_>) -> String {
     }
     let place = sheet.rows.iter().position(|row| row.index == shown.row.index);
     let setting = place.and_then(|place| settings(sheet.rows).into_iter().nth(place)).unwrap_or_default();
-    let why = match is_saturated(shown.serving) {
-        true => "saturated",
-        false => "not saturated",
+    // Users who wait for their answers saturate nothing.
+    let why = match (shown.serving.users > 0, is_saturated(shown.serving)) {
+        (true, _) => "",
+        (false, true) => "saturated",
+        (false, false) => "not saturated",
     };
     let parts = [format!("point {}", shown.row.index), setting, load, why.to_owned()];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
@@ -63,8 +65,8 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
     let (unit_ns, unit) = time_unit(last.begin_ns + last.span_ns);
     let x = Scale::linear(first.begin_ns as f64 / unit_ns, (last.begin_ns + last.span_ns) as f64 / unit_ns);
     let mut scene = Scene::default();
-    let title = format!("requests and tokens over time, {}", which(sheet, &shown));
-    heading(&mut scene, &sheet.title(&title), &sheet.subtitle);
+    let which = format!("{} · {}", which(sheet, &shown), sheet.subtitle);
+    heading(&mut scene, &sheet.title("requests and tokens over time"), &which);
     let lost: u64 = slices.iter().map(|slice| slice.preemptions).sum();
     let crosses = if lost > 0 { " Crosses: requests were preempted." } else { "" };
     footnote(&mut scene, &format!("Every slice has its sum or mean.{crosses}"));

@@ -104,7 +104,8 @@ fn labels(scene: &mut Scene, plot: &Plot, curve: &Curve, labels: &[String]) {
         let corners = [
             (x + 9.0, y + 4.0),
             (x - 9.0 - wide, y - 19.0),
-            (x - wide / 2.0, y + 9.0),
+            (x - wide / 2.0, y + 8.0),
+            (x - wide / 2.0, y - 24.0),
             (x + 9.0, y - 19.0),
             (x - 9.0 - wide, y + 4.0),
         ];
@@ -116,7 +117,13 @@ fn labels(scene: &mut Scene, plot: &Plot, curve: &Curve, labels: &[String]) {
             let on_other = taken
                 .iter()
                 .any(|other| spot.0 < other.2 && other.0 < spot.2 && spot.1 < other.3 && other.1 < spot.3);
-            inside && !on_line && !on_other
+            // So near to another point it would be taken for that one's.
+            let at_other = places.iter().any(|(other_x, other_y)| {
+                let across = *other_x > spot.0 - 3.0 && *other_x < spot.2 + 3.0;
+                let down = *other_y > spot.1 - 12.0 && *other_y < spot.3 + 12.0;
+                (other_x - x).abs() > 1.0 && across && down
+            });
+            inside && !on_line && !on_other && !at_other
         };
         if let Some(spot) = spots.into_iter().find(free) {
             scene.text((spot.0, spot.3 - 4.0), text, LABEL_EM, Align::Start, INK);

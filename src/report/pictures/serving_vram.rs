@@ -84,8 +84,8 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
     let (unit_bytes, bytes) = size_unit(most as u64);
     let (unit_ns, time) = time_unit(last.begin_ns + last.span_ns);
     let mut scene = Scene::default();
-    let title = format!("VRAM of a GPU over time, {}", which(sheet, &shown));
-    heading(&mut scene, &sheet.title(&title), &sheet.subtitle);
+    let which = format!("{} · {}", which(sheet, &shown), sheet.subtitle);
+    heading(&mut scene, &sheet.title("VRAM of a GPU over time"), &which);
     let mean = if shown.serving.gpus > 1 { " KV cache and experts: mean of all GPUs." } else { "" };
     footnote(&mut scene, &format!("Weights and what else is fixed are those of the memory ledger.{mean}"));
     let entries = entries(&layers, capacity > 0.0);
