@@ -69,7 +69,7 @@ fn both_timers_agree() {
     let redundant = one_of(&[
         "parallel.dp=2 & parallel.ep=2 & parallel.redundant_experts=2",
         "parallel.tp=4 & parallel.ep=4 & parallel.redundant_experts=4",
-        "parallel.dp=4 & parallel.ep=4 & parallel.redundant_experts=16",
+        "parallel.dp=4 & parallel.ep=4 & parallel.redundant_experts=8",
     ]);
     let layout = prop_oneof![1 => Just(Vec::new()).boxed(), 4 => layouts(), 2 => redundant];
     proptest!(config, |(load in arrivals(), rules in scheduling(), layout in layout, spread in spread)| {

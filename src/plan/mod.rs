@@ -117,9 +117,10 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let moe_tp = u64::from(deployment.layout.moe_tp());
     let kernel = rates.map_or_else(|| kernel::resolve(&mut resolver, &model, &machine, moe_tp), MoeKernel::plain);
     let offload = placement::offload_tokens(&mut resolver, &model, machine.engine);
-    // What is in the cache from the beginning and fits never leaves it.
+    // What is in the cache from the beginning and fits never leaves it. Guesses would be in vain, but take their time.
     let holds_all = |cache: &cache::Cache| {
-        cache.plan.start_filled
+        prefetch.is_none()
+            && cache.plan.start_filled
             && cache.plan.shared_with_kv.is_none()
             && cache.capacity >= placement.gpu_experts(&model)
     };
