@@ -77,9 +77,21 @@ fn logs_that_cannot_be() {
             rows("-0.5,10,10\n"),
             "2: column \"arrival_s\": found \"-0.5\", expected a time of 0 or more in s",
         ),
-        ("nan.csv", rows("NaN,10,1\n"), "2: column \"arrival_s\": found \"NaN\", expected a time of 0 or more in s"),
-        ("prompt.csv", rows("0,0,10\n"), "2: column \"prompt_tokens\": found \"0\", expected 1 to 4294967295 tokens"),
-        ("answer.csv", rows("0,10,0\n"), "2: column \"output_tokens\": found \"0\", expected 1 to 4294967295 tokens"),
+        (
+            "nan.csv",
+            rows("NaN,10,1\n"),
+            "2: column \"arrival_s\": found \"NaN\", expected a time of 0 or more in s",
+        ),
+        (
+            "prompt.csv",
+            rows("0,0,10\n"),
+            "2: column \"prompt_tokens\": found \"0\", expected 1 to 4294967295 tokens",
+        ),
+        (
+            "answer.csv",
+            rows("0,10,0\n"),
+            "2: column \"output_tokens\": found \"0\", expected 1 to 4294967295 tokens",
+        ),
         (
             "unsorted.jsonl",
             "{\"timestamp\": 50, \"input_length\": 600, \"output_length\": 5, \"hash_ids\": [1, 2]}\n\
@@ -89,7 +101,8 @@ fn logs_that_cannot_be() {
         ),
         (
             "hashes.jsonl",
-            "{\"timestamp\": 5, \"input_length\": 600, \"output_length\": 5, \"hash_ids\": [1, 2, 3]}\n".to_owned(),
+            "{\"timestamp\": 5, \"input_length\": 600, \"output_length\": 5, \"hash_ids\": [1, 2, 3]}\n"
+                .to_owned(),
             "1: 3 hashes for 600 tokens of prompt, expected at most 2, for 512 tokens each",
         ),
     ] {
@@ -232,14 +245,21 @@ fn layouts_that_do_not_divide() {
         ),
         (
             "dp = 3\nep = 3",
-            &["s.toml:15:1: parallel: ep = 3 does not divide the 8 routed experts of a layer, expected 2 or 4"],
+            &[
+                "s.toml:15:1: parallel: ep = 3 does not divide the 8 routed experts of a layer, expected 2 or 4",
+            ],
         ),
         (
             "dp = 2\nep = 2\nredundant_experts = 3",
-            &["s.toml:15:1: parallel: ep = 2 does not divide the 11 routed experts of a layer (8 and 3 redundant), \
-               expected 1 or 11"],
+            &[
+                "s.toml:15:1: parallel: ep = 2 does not divide the 11 routed experts of a layer (8 and 3 redundant), \
+               expected 1 or 11",
+            ],
         ),
-        ("pp = 100", &["s.toml:15:1: parallel: pp = 100 is more than the model's 4 layers, expected at most 4"]),
+        (
+            "pp = 100",
+            &["s.toml:15:1: parallel: pp = 100 is more than the model's 4 layers, expected at most 4"],
+        ),
         ("tp = 0", &["s.toml:16:6: parallel.tp: found zero, expected a whole number of at least 1"]),
         (
             "tp = 2\ninterconnect = \"nvlnk\"",
@@ -255,7 +275,8 @@ fn settings_that_rule_each_other_out() {
     let checker = Checker::new();
     let keys = "[requests]\nrate = \"4 /s\"\n[scheduler]\nmax_queue = 4\n[kv]\ncapacity = \"1 GiB\"\n[slo]\nttft = \"1 s\"\n";
     let alone = "found without requests.arrivals, expected requests.arrivals, like \"poisson\"";
-    let expect = ["12:8: requests.rate", "14:13: scheduler.max_queue", "16:12: kv.capacity", "18:8: slo.ttft"];
+    let expect =
+        ["12:8: requests.rate", "14:13: scheduler.max_queue", "16:12: kv.capacity", "18:8: slo.ttft"];
     let expect = expect.map(|key| format!("s.toml:{key}: {alone}"));
     checker.check(&scenario("vram", keys), &expect.each_ref().map(String::as_str));
     checker.resident(
@@ -309,7 +330,8 @@ fn the_program_ends_with_two() {
         ),
     ] {
         checker.write("s.toml", &scenario("vram", &more));
-        for command in [&["run", "s.toml"][..], &["plan", "s.toml"], &["sweep", "s.toml", "--output", "out"]] {
+        for command in [&["run", "s.toml"][..], &["plan", "s.toml"], &["sweep", "s.toml", "--output", "out"]]
+        {
             let said = checker.run(command);
             assert_eq!((said.stderr.as_str(), said.code), (format!("error: {expect}\n").as_str(), Some(2)));
             assert!(said.stdout.is_empty() && !checker.bench.folder().join("out").exists());
@@ -317,11 +339,25 @@ fn the_program_ends_with_two() {
     }
 }
 
+/// Many GPUs and requests have no timeline of devices.
+#[test]
+fn a_timeline_is_of_replays() {
+    let checker = Checker::new();
+    checker.write("s.toml", &scenario("vram", REQUESTS));
+    let said = checker.run(&["run", "s.toml", "--timeline", "t.json"]);
+    let expect = "error: s.toml:12:12: requests.arrivals: found where a timeline of devices is asked for, expected sequences \
+                  that are replayed\n";
+    assert_eq!((said.stderr.as_str(), said.code), (expect, Some(2)));
+}
+
 /// What does not fit is a row with its reason.
 #[test]
 fn what_does_not_fit_is_a_row() {
     let checker = Checker::new();
-    checker.write("s.toml", &scenario("vram", &format!("{REQUESTS}[sweep]\nkv.capacity = [\"1 MiB\", \"24 GiB\", \"1 GiB\"]\n")));
+    checker.write(
+        "s.toml",
+        &scenario("vram", &format!("{REQUESTS}[sweep]\nkv.capacity = [\"1 MiB\", \"24 GiB\", \"1 GiB\"]\n")),
+    );
     let said = checker.run(&["sweep", "s.toml", "--output", "out", "--threads", "1"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.stderr.contains("2 of 3 points cannot run"), "{said:?}");

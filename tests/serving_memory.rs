@@ -42,8 +42,17 @@ fn held(plan: &Plan, owners: &[&str]) -> u64 {
     own.map(|line| line.bytes).sum()
 }
 
-const WEIGHTS: &[&str] =
-    &["embeddings", "attention", "norms", "router", "shared experts", "routed experts", "dense ffn", "lm head", "expert cache"];
+const WEIGHTS: &[&str] = &[
+    "embeddings",
+    "attention",
+    "norms",
+    "router",
+    "shared experts",
+    "routed experts",
+    "dense ffn",
+    "lm head",
+    "expert cache",
+];
 
 /// Texts say about 20 GB a GPU. Weights are 19.6 GB where every GPU has all of attention and 16.2 GB where it is split; with
 /// 1 GB of activations and the keys and values of 2,048 tokens 21.7 and 17.4 GB (8 % above and 13 % below).

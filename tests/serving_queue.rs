@@ -62,7 +62,9 @@ fn m_d_1(utilisation: f64) {
     let mean = found.queue_ns.sum as f64 / 1e6;
     let theory = utilisation / (2.0 * (1.0 - utilisation)) * service_ns as f64;
     let off = (mean / theory - 1.0) * 100.0;
-    println!("M/D/1 at {utilisation}: service {service_ns} ns, mean wait {mean:.0} ns, theory {theory:.0} ns, {off:+.2} %");
+    println!(
+        "M/D/1 at {utilisation}: service {service_ns} ns, mean wait {mean:.0} ns, theory {theory:.0} ns, {off:+.2} %"
+    );
     assert!(off.abs() < 2.0, "{off:+.2} %");
     let busy = found.gpu_use[0].busy_ns as f64 / found.span_ns as f64;
     assert!((busy / utilisation - 1.0).abs() < 0.01, "{busy}");

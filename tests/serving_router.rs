@@ -65,7 +65,8 @@ fn knobs_turn_the_router() {
 fn domains_are_what_requests_may_ask_for() {
     let bench = Bench::new(DIMENSIONS, &[sequence(1, 1, 1)]);
     let (plan, _) = turned(&bench, "domains = [\"code\", \"maths\"]\ndomain_tilt = 2.0");
-    let names: Vec<&str> = plan.workload.trace.sequences()[..3].iter().map(|one| one.category.as_str()).collect();
+    let names: Vec<&str> =
+        plan.workload.trace.sequences()[..3].iter().map(|one| one.category.as_str()).collect();
     assert_eq!(names, ["code", "maths", "code"]);
     let setting = |key: &str| plan.settings.iter().find(|one| one.key == key).map(|one| one.value.clone());
     assert_eq!(setting("router.domains").as_deref(), Some("code, maths"));
@@ -90,7 +91,11 @@ fn domains_are_what_requests_may_ask_for() {
 fn knobs_that_cannot_be() {
     let bench = Bench::new(DIMENSIONS, &[sequence(1, 1, 1)]);
     for (workload, router, expect) in [
-        ("", "noise = 1.0", "s.toml:6:9: router.noise: found without workload.router, expected workload.router, like \"typical\""),
+        (
+            "",
+            "noise = 1.0",
+            "s.toml:6:9: router.noise: found without workload.router, expected workload.router, like \"typical\"",
+        ),
         (
             "router = \"typical\"",
             "temperature = 0.0",
@@ -129,7 +134,11 @@ fn dense_models_serve() {
         let text = format!("model.name = \"qwen3-8b\"\nhardware.gpu = \"rtx4090\"\n{layout}");
         let plan = planned(Path::new(""), &text).unwrap();
         let found = of(&serve(&plan)).clone();
-        assert_eq!((found.requests.finished, found.tokens.output, found.expert_load.experts), (20, 200, 0), "{layout}");
+        assert_eq!(
+            (found.requests.finished, found.tokens.output, found.expert_load.experts),
+            (20, 200, 0),
+            "{layout}"
+        );
         // Sixteen gigabytes of weights over 1008 GB/s, by one GPU or two.
         let least_ns = if layout.contains("tp") { 8_000_000 } else { 15_000_000 };
         assert!((least_ns..40_000_000).contains(&found.tpot_ns.p50), "{layout}: {:?}", found.tpot_ns);

@@ -86,21 +86,26 @@ fn twice_the_replicas_at_twice_the_rate_serve_alike() {
     for rate in [10, 50, 250, 500] {
         for batch in [1, 4, 64] {
             let run = |replicas: u64| {
-                served(&plan(&bench, &[
-                    "placement.experts=\"vram\"".to_owned(),
-                    "requests.arrivals=\"uniform\"".to_owned(),
-                    "requests.routing=\"counts\"".to_owned(),
-                    "requests.prompt_tokens=20".to_owned(),
-                    "requests.output_tokens=3".to_owned(),
-                    format!("requests.rate=\"{} /s\"", rate * replicas),
-                    format!("requests.count={}", 200 * replicas),
-                    format!("scheduler.max_batch={batch}"),
-                    format!("parallel.replicas={replicas}"),
-                ]))
+                served(&plan(
+                    &bench,
+                    &[
+                        "placement.experts=\"vram\"".to_owned(),
+                        "requests.arrivals=\"uniform\"".to_owned(),
+                        "requests.routing=\"counts\"".to_owned(),
+                        "requests.prompt_tokens=20".to_owned(),
+                        "requests.output_tokens=3".to_owned(),
+                        format!("requests.rate=\"{} /s\"", rate * replicas),
+                        format!("requests.count={}", 200 * replicas),
+                        format!("scheduler.max_batch={batch}"),
+                        format!("parallel.replicas={replicas}"),
+                    ],
+                ))
             };
             let (one, two, four) = (run(1), run(2), run(4));
             for more in [&two, &four] {
-                let all = |found: &ServingSummary| [found.ttft_ns, found.e2e_ns, found.queue_ns].map(|of| values(&of));
+                let all = |found: &ServingSummary| {
+                    [found.ttft_ns, found.e2e_ns, found.queue_ns].map(|of| values(&of))
+                };
                 assert_eq!(all(&one), all(more), "{rate} /s, {batch} at once");
             }
         }
@@ -113,18 +118,21 @@ fn twice_the_replicas_at_twice_the_rate_wait_no_longer() {
     let bench = bench();
     for (rate, most_permille) in [(1, 1010), (250, 1000)] {
         let run = |replicas: u64, routing: &str| {
-            served(&plan(&bench, &[
-                "placement.experts=\"vram\"".to_owned(),
-                "requests.arrivals=\"poisson\"".to_owned(),
-                "requests.routing=\"counts\"".to_owned(),
-                "requests.prompt_tokens=20".to_owned(),
-                "requests.output_tokens=3".to_owned(),
-                format!("requests.rate=\"{} /s\"", rate * replicas),
-                format!("requests.count={}", 4000 * replicas),
-                "scheduler.max_batch=1".to_owned(),
-                format!("parallel.replicas={replicas}"),
-                format!("parallel.routing={routing:?}"),
-            ]))
+            served(&plan(
+                &bench,
+                &[
+                    "placement.experts=\"vram\"".to_owned(),
+                    "requests.arrivals=\"poisson\"".to_owned(),
+                    "requests.routing=\"counts\"".to_owned(),
+                    "requests.prompt_tokens=20".to_owned(),
+                    "requests.output_tokens=3".to_owned(),
+                    format!("requests.rate=\"{} /s\"", rate * replicas),
+                    format!("requests.count={}", 4000 * replicas),
+                    "scheduler.max_batch=1".to_owned(),
+                    format!("parallel.replicas={replicas}"),
+                    format!("parallel.routing={routing:?}"),
+                ],
+            ))
         };
         let mean = |found: &ServingSummary| found.ttft_ns.sum / found.ttft_ns.count;
         let one = mean(&run(1, "round-robin"));
@@ -215,15 +223,18 @@ fn links_without_end_cost_latency_alone() {
     });
     // Twice the tokens cost no more latency.
     let once = |prompt: u32| {
-        let plan = plan(&bench, &[
-            "placement.experts=\"vram\"".to_owned(),
-            "parallel.tp=4".to_owned(),
-            "requests.arrivals=\"uniform\"".to_owned(),
-            "requests.rate=\"1 /s\"".to_owned(),
-            "requests.count=1".to_owned(),
-            "requests.output_tokens=1".to_owned(),
-            format!("requests.prompt_tokens={prompt}"),
-        ]);
+        let plan = plan(
+            &bench,
+            &[
+                "placement.experts=\"vram\"".to_owned(),
+                "parallel.tp=4".to_owned(),
+                "requests.arrivals=\"uniform\"".to_owned(),
+                "requests.rate=\"1 /s\"".to_owned(),
+                "requests.count=1".to_owned(),
+                "requests.output_tokens=1".to_owned(),
+                format!("requests.prompt_tokens={prompt}"),
+            ],
+        );
         let found = served(&endless(&plan, false));
         (found.passes, found.gpu_use[0].exchange_ns)
     };

@@ -21,7 +21,12 @@ const HOMES: &[&[&str]] = &[
     &["placement.experts=\"dram\"", "cache.capacity=\"50 MB\""],
     &["placement.experts=\"dram\"", "cache.capacity=\"100 %\""],
     &["placement.experts=\"dram\"", "cache.capacity=\"100 %\"", "cache.start=\"empty\""],
-    &["placement.experts=\"dram\"", "cache.capacity=\"120 MB\"", "cache.start=\"empty\"", "cache.policy=\"lfu\""],
+    &[
+        "placement.experts=\"dram\"",
+        "cache.capacity=\"120 MB\"",
+        "cache.start=\"empty\"",
+        "cache.policy=\"lfu\"",
+    ],
     &["placement.experts=\"dram\"", "cache.slots_per_layer=3", "engine.copy_chunk=\"1 MiB\""],
     &["placement.experts=\"dram\"", "cache.capacity=\"50 MB\"", "placement.miss=\"cpu\""],
     &["placement.experts=\"dram\"", "cache.capacity=\"80 MB\"", "placement.miss=\"auto\""],
@@ -29,7 +34,12 @@ const HOMES: &[&[&str]] = &[
     &["placement.experts=\"dram\"", "cache.capacity=\"80 MB\"", "hardware.dram_bandwidth=\"15 GB/s\""],
     &["placement.experts=\"nvme\"", "cache.capacity=\"60 MB\""],
     &["placement.experts=\"nvme\"", "cache.capacity=\"60 MB\"", "placement.dram_cache=\"70 MB\""],
-    &["placement.experts=\"nvme\"", "cache.capacity=\"60 MB\"", "engine.nvme_path=\"vram\"", "engine.nvme_queue_depth=4"],
+    &[
+        "placement.experts=\"nvme\"",
+        "cache.capacity=\"60 MB\"",
+        "engine.nvme_path=\"vram\"",
+        "engine.nvme_queue_depth=4",
+    ],
     &["placement.n_cpu_moe=2"],
     &["placement.n_cpu_moe=4", "engine.prefill_offload_tokens=6"],
     &["placement.n_cpu_moe=1", "placement.experts=\"dram\"", "cache.capacity=\"60 MB\""],
@@ -70,10 +80,12 @@ fn assert_same(replay: &Summary, served: &Summary) {
     assert_eq!(served.decode_time, replay.decode_time);
     assert_eq!(served.overshoot_bytes_max, replay.overshoot_bytes_max);
     assert_eq!(before_the_end(&served.prefetch), before_the_end(&replay.prefetch));
-    let gpu = |summary: &Summary| summary.links.iter().find(|link| link.name == "gpu").map(|link| link.busy_ns);
+    let gpu =
+        |summary: &Summary| summary.links.iter().find(|link| link.name == "gpu").map(|link| link.busy_ns);
     assert_eq!(gpu(served), gpu(replay));
     let [gpu] = found.gpu_use.as_slice() else { panic!("one GPU: {:?}", found.gpu_use) };
-    let both = |of: fn(&moesim::metrics::TimeShares) -> u64| of(&replay.prefill_time) + of(&replay.decode_time);
+    let both =
+        |of: fn(&moesim::metrics::TimeShares) -> u64| of(&replay.prefill_time) + of(&replay.decode_time);
     assert_eq!(gpu.busy_ns, both(|time| time.gpu_compute_ns + time.overhead_ns));
     assert_eq!(gpu.wait_ns, both(|time| time.waits_ns()));
     assert_eq!((gpu.exchange_ns, gpu.idle_ns), (0, 0));

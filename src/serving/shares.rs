@@ -89,17 +89,21 @@ impl ExpertShares {
 
     /// What a pass of so many tokens is expected to take.
     pub fn expected(&mut self, tokens: u64) -> ExpectedPass {
-        let index = usize::try_from(tokens).unwrap_or(TOKENS_MAX).min(TOKENS_MAX);
-        if index >= self.known.len() {
-            self.known.resize(index + 1, None);
-        }
-        let found = match self.known[index] {
-            Some(found) => found,
-            None => self.work_out(index as f64),
+        let found = match usize::try_from(tokens) {
+            Ok(index) if index <= TOKENS_MAX => self.remembered(index),
+            _ => self.work_out(tokens as f64),
         };
-        self.known[index] = Some(found);
         self.events += u64::from(self.ranks > 1);
         self.permille += if self.ranks > 1 { found.busiest_permille } else { 0 };
+        found
+    }
+
+    fn remembered(&mut self, tokens: usize) -> ExpectedPass {
+        if tokens >= self.known.len() {
+            self.known.resize(tokens + 1, None);
+        }
+        let found = self.known[tokens].unwrap_or_else(|| self.work_out(tokens as f64));
+        self.known[tokens] = Some(found);
         found
     }
 
@@ -164,8 +168,13 @@ impl ExpertShares {
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the table")]
 fn interpolated(table: &[u64], tokens: f64) -> f64 {
-    let below = (tokens.floor() as usize).min(table.len() - 1);
-    let above = (below + 1).min(table.len() - 1);
+    let last = table.len() - 1;
+    if tokens > last as f64 {
+        // So many tokens are bound by arithmetic: time is in proportion.
+        return table[last] as f64 * (tokens / last as f64);
+    }
+    let below = (tokens.floor() as usize).min(last);
+    let above = (below + 1).min(last);
     let part = (tokens - below as f64).clamp(0.0, 1.0);
     table[below] as f64 * (1.0 - part) + table[above] as f64 * part
 }

@@ -54,7 +54,7 @@ pub fn run_point(scenario: &ScenarioFile, index: usize, inputs: &Inputs) -> Resu
 /// The same with what every device did within a window of time; no timeline where the configuration does not fit.
 ///
 /// # Errors
-/// As [`run_point`].
+/// As [`run_point`], and where requests are served.
 pub fn record_point(
     scenario: &ScenarioFile,
     index: usize,
@@ -63,6 +63,10 @@ pub fn record_point(
 ) -> Result<(Row, Option<Timeline>)> {
     let point = scenario.point(index)?;
     let plan = plan(&point, inputs)?;
+    if plan.serving.is_some() {
+        let found = "requests.arrivals: found where a timeline of devices is asked for";
+        return Err(Error::at(point.places.of("requests.arrivals"), found).expected("sequences that are replayed"));
+    }
     let recorded = if plan.fits() { Some(record(&plan, window)?) } else { None };
     let (summary, timeline) = recorded.unzip();
     Ok((row(index, point, plan, summary), timeline))

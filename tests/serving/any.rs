@@ -50,7 +50,11 @@ pub(crate) fn arrivals() -> Settings {
             "requests.log=\"@/log.csv\" & requests.lengths=\"empirical\"",
         ]);
         let mixed = one_of(&["", "requests.priorities=[\"0: 30 %\", \"2: 70 %\"]"]);
-        together(vec![lengths, mixed, (1..60_u32).prop_map(|count| vec![format!("requests.count={count}")]).boxed()])
+        together(vec![
+            lengths,
+            mixed,
+            (1..60_u32).prop_map(|count| vec![format!("requests.count={count}")]).boxed(),
+        ])
     };
     let logged = one_of(&[
         "requests.arrivals=\"log\" & requests.log=\"@/log.csv\"",
@@ -98,8 +102,18 @@ pub(crate) fn experts() -> Settings {
         size("cache.capacity", small::EXPERT_BYTES, 1..33),
         one_of(&["", "cache.policy=\"lfu\"", "cache.policy=\"fifo\"", "cache.policy=\"random\""]),
         one_of(&["cache.start=\"empty\"", "cache.start=\"filled\""]),
-        one_of(&["engine.overlap=\"none\"", "engine.overlap=\"within-layer\"", "engine.overlap=\"across-layers\""]),
-        one_of(&["", "placement.miss=\"fetch\"", "placement.miss=\"cpu\"", "placement.miss=\"auto\"", "placement.n_cpu_moe=2"]),
+        one_of(&[
+            "engine.overlap=\"none\"",
+            "engine.overlap=\"within-layer\"",
+            "engine.overlap=\"across-layers\"",
+        ]),
+        one_of(&[
+            "",
+            "placement.miss=\"fetch\"",
+            "placement.miss=\"cpu\"",
+            "placement.miss=\"auto\"",
+            "placement.n_cpu_moe=2",
+        ]),
         one_of(&[
             "",
             "",

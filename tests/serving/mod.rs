@@ -74,7 +74,8 @@ pub(crate) fn bench() -> Bench {
 /// The plan of these settings, in which `@` is the bench's folder.
 pub(crate) fn plan(bench: &Bench, settings: &[impl AsRef<str>]) -> Plan {
     let folder = bench.folder().display().to_string();
-    let settings: Vec<String> = settings.iter().map(|one| one.as_ref().replace("\"@", &format!("\"{folder}"))).collect();
+    let settings: Vec<String> =
+        settings.iter().map(|one| one.as_ref().replace("\"@", &format!("\"{folder}"))).collect();
     let texts: Vec<&str> = settings.iter().map(String::as_str).collect();
     bench.plan(&texts).unwrap_or_else(|error| panic!("{settings:?}: {error}"))
 }
@@ -96,7 +97,10 @@ pub(crate) fn of(summary: &Summary) -> &ServingSummary {
 #[track_caller]
 pub(crate) fn below(what: &str, less: &Quantiles, more: &Quantiles) {
     let all = |of: &Quantiles| [of.sum, of.min, of.p10, of.p50, of.p90, of.p95, of.p99, of.max];
-    assert!(all(less).iter().zip(all(more)).all(|(less, more)| *less <= more), "{what}: {less:?} and {more:?}");
+    assert!(
+        all(less).iter().zip(all(more)).all(|(less, more)| *less <= more),
+        "{what}: {less:?} and {more:?}"
+    );
 }
 
 /// Requests, tokens, times and bytes add up.
@@ -113,7 +117,11 @@ pub(crate) fn check(plan: &Plan, summary: &Summary) {
         assert_eq!(counts.selections, selections, "{counts:?}");
         assert!(counts.lookups <= counts.selections);
     }
-    assert_eq!(summary.prefill.tokens + summary.decode.tokens, found.pass_tokens.sum, "every token is routed");
+    assert_eq!(
+        summary.prefill.tokens + summary.decode.tokens,
+        found.pass_tokens.sum,
+        "every token is routed"
+    );
     if serving.counts.is_some() {
         let load = &found.expert_load;
         assert!(load.busiest_permille >= 1000, "the busiest expert has no less than the mean: {load:?}");
@@ -195,7 +203,10 @@ fn check_gpus(plan: &ServingPlan, found: &ServingSummary) {
         let each = u64::from(plan.layout.stage_gpus());
         assert_eq!(active, found.pass_ns.sum * each, "a GPU is active as long as it has a pass");
     }
-    assert_eq!((found.batch.count, found.pass_tokens.count, found.pass_ns.count), (found.passes, found.passes, found.passes));
+    assert_eq!(
+        (found.batch.count, found.pass_tokens.count, found.pass_ns.count),
+        (found.passes, found.passes, found.passes)
+    );
     let ranks = u64::from(plan.layout.dp);
     assert!(found.batch.max <= ranks * u64::from(plan.scheduler.max_batch));
     if plan.scheduler.chunked_prefill {
