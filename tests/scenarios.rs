@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use moesim::metrics::{Outcome, Row};
+use moesim::metrics::{Outcome, Row, ServingSummary, Summary};
 use moesim::plan::Inputs;
 use moesim::scenario::{Scenario, ScenarioFile};
 use moesim::sweep::{check, run_point};
@@ -38,6 +38,9 @@ fn check_laws(row: &Row) {
         }
         Outcome::Done(summary) => summary,
     };
+    if let Some(serving) = &summary.serving {
+        return check_serving(&place, summary, serving);
+    }
     for (count, time) in [(&summary.prefill, &summary.prefill_time), (&summary.decode, &summary.decode_time)]
     {
         assert_eq!(count.hits + count.misses, count.lookups, "{place}");
@@ -51,6 +54,20 @@ fn check_laws(row: &Row) {
     let tokens: u64 = summary.sequences.iter().map(|sequence| sequence.decode_tokens).sum();
     assert_eq!(tokens, summary.decode.tokens, "{place}");
     assert!(tokens > 0, "{place}: nothing was decoded");
+}
+
+/// What holds for a row under load.
+fn check_serving(place: &str, summary: &Summary, serving: &ServingSummary) {
+    for count in [&summary.prefill, &summary.decode] {
+        assert_eq!(count.hits + count.misses, count.lookups, "{place}");
+    }
+    let requests = &serving.requests;
+    assert_eq!(requests.arrived, requests.finished + requests.rejected + requests.in_flight, "{place}");
+    assert!(requests.finished > 0, "{place}: nothing was served");
+    for gpu in &serving.gpu_use {
+        let all = gpu.busy_ns + gpu.wait_ns + gpu.exchange_ns + gpu.idle_ns;
+        assert_eq!(all, serving.span_ns, "{place}: {}", gpu.name);
+    }
 }
 
 #[test]
@@ -67,6 +84,10 @@ fn every_scenario_plans_at_every_point() {
 fn the_first_and_the_last_point_run() {
     for path in shipped() {
         let (scenario, inputs) = load(&path);
+        // Under load a few requests show as much as many.
+        let few = scenario.text("requests.arrivals").map(|_| "requests.count=8".to_owned());
+        let sets: Vec<String> = few.into_iter().collect();
+        let scenario = Scenario::load(&path, &sets).unwrap();
         for index in [0, scenario.len() - 1] {
             let row = run_point(&scenario, index, &inputs)
                 .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
