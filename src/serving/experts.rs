@@ -12,7 +12,13 @@ pub struct ExpertCosts {
     layer_bytes: Vec<Bytes>,
     /// `single_token[layer][count]`: time of `count` experts with one token each.
     single_token: Vec<Vec<SimDuration>>,
+    /// Time of one expert by tokens, a table for each size of experts, and which of them a layer reads.
+    by_tokens: Vec<Vec<SimDuration>>,
+    table_of: Vec<usize>,
 }
+
+/// Tokens up to which the time of an expert is looked up.
+const TABLE_TOKENS: u64 = 1024;
 
 impl ExpertCosts {
     /// `layer_bytes` by MoE layer; tables reach to `top_k` experts.
@@ -22,7 +28,17 @@ impl ExpertCosts {
             (0..=u64::from(top_k)).map(|count| kernel.time_alike(count, 1, flops_per_token, *size)).collect()
         };
         let single_token = layer_bytes.iter().map(table).collect();
-        Self { kernel, flops_per_token, layer_bytes, single_token }
+        let (mut sizes, mut by_tokens, mut table_of) = (Vec::new(), Vec::new(), Vec::new());
+        for size in &layer_bytes {
+            let known = sizes.iter().position(|other| other == size);
+            table_of.push(known.unwrap_or(sizes.len()));
+            if known.is_none() {
+                sizes.push(*size);
+                let time = |tokens| kernel.time(tokens, flops_per_token, *size);
+                by_tokens.push((0..TABLE_TOKENS).map(time).collect());
+            }
+        }
+        Self { kernel, flops_per_token, layer_bytes, single_token, by_tokens, table_of }
     }
 
     /// The kernel that computes them.
@@ -60,8 +76,11 @@ impl ExpertCosts {
     }
 
     /// GPU time of one expert of a layer with `tokens` tokens; the experts of a launch add up.
+    #[inline]
     pub fn time(&self, layer: u32, tokens: u64) -> SimDuration {
-        self.kernel.time(tokens, self.flops_per_token, self.bytes(layer))
+        let table: &[SimDuration] = &self.by_tokens[self.table_of[layer as usize]];
+        let known = usize::try_from(tokens).ok().and_then(|tokens| table.get(tokens));
+        known.copied().unwrap_or_else(|| self.kernel.time(tokens, self.flops_per_token, self.bytes(layer)))
     }
 
     /// The same experts computed by another kernel.

@@ -1,6 +1,6 @@
 //! One layer event: what the router asked for, what was resident, and what becomes of the rest.
 
-use crate::cache::replay::{Routing, Turns, tally};
+use crate::cache::replay::{Asked, Routing, tally};
 use crate::cache::{ExpertCache, Lookup, Policy};
 use crate::metrics::AccessCounts;
 use crate::serving::Work;
@@ -111,18 +111,18 @@ impl LayerEvent {
         self.computing = 0;
     }
 
-    /// Puts the selections of `pass` in `layer` to the cache, as the next event, which stays open.
+    /// Puts what is asked for in `layer` to the cache, as the next event, which stays open.
     pub(super) fn ask<I: ExpertNumber, P: Policy>(
         &mut self,
         cache: &mut ExpertCache<P>,
         routing: &Routing<'_, I>,
-        pass: &Work,
-        (layer, turns): (u32, Option<&mut [Turns]>),
+        asked: Asked<'_, Work>,
+        layer: u32,
         counts: &mut AccessCounts,
     ) {
         self.begin();
         let mut number = self.number;
-        routing.open_event(cache, pass, layer, turns, &mut number, counts, |slot, expert, found| {
+        routing.open_event(cache, asked, layer, &mut number, counts, |slot, expert, found| {
             self.place(expert, found, routing.weight(slot));
         });
         self.number = number;
@@ -132,9 +132,8 @@ impl LayerEvent {
     pub(super) fn ask_without_cache<I: ExpertNumber>(
         &mut self,
         routing: &Routing<'_, I>,
-        pass: &Work,
-        (layer, mut turns): (u32, Option<&mut [Turns]>),
-        size: u64,
+        asked: Asked<'_, Work>,
+        (layer, size): (u32, u64),
         counts: &mut AccessCounts,
         mut hits: impl FnMut() -> bool,
     ) {
@@ -142,11 +141,8 @@ impl LayerEvent {
         self.stamps += 1;
         self.number += 1;
         counts.events += 1;
-        routing.selections(pass, layer, |slot, expert| {
+        asked.each(routing, layer, |slot, expert| {
             let index = expert as usize;
-            if turns.as_mut().is_some_and(|turns| !turns[index].take()) {
-                return;
-            }
             let again = self.stamp[index] == self.stamps;
             if !again {
                 self.stamp[index] = self.stamps;

@@ -2,6 +2,7 @@
 
 use super::layer::Fate;
 use super::run::Simulation;
+use crate::cache::replay::Asked;
 use crate::cache::{Access, Lookup, NEVER};
 use crate::plan::{LayerHome, MissAction};
 use crate::trace::ExpertNumber;
@@ -12,18 +13,21 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         let (work, layer, home) = (&self.work, self.layer, self.home());
         let size = self.plan.costs.experts().bytes(layer).get();
         let counts = self.books.counts(work.phase);
-        let turns = self.part.own.is_some().then_some(self.turns.as_mut_slice());
+        let asked = match self.part.own {
+            None => Asked::Rows(work),
+            Some(_) => Asked::Picked(&self.picked),
+        };
         let cached = home == LayerHome::Gpu && self.assumed.is_none() && self.foretold.is_none();
         if cached {
-            self.event.ask(&mut self.cache, &self.routing, work, (layer, turns), counts);
+            self.event.ask(&mut self.cache, &self.routing, asked, layer, counts);
         } else if let Some(foretold) = &mut self.foretold {
             foretold.begin_event(layer);
-            self.event.ask_without_cache(&self.routing, work, (layer, turns), size, counts, || foretold.hits());
+            self.event.ask_without_cache(&self.routing, asked, (layer, size), counts, || foretold.hits());
             foretold.end_event();
         } else {
             let mut assumed = self.assumed.as_mut().filter(|_| home == LayerHome::Gpu);
             let hits = || assumed.as_mut().is_some_and(|assumed| assumed.next());
-            self.event.ask_without_cache(&self.routing, work, (layer, turns), size, counts, hits);
+            self.event.ask_without_cache(&self.routing, asked, (layer, size), counts, hits);
         }
         if !self.event.missing.is_empty() {
             self.claim_prefetched();

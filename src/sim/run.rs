@@ -10,7 +10,7 @@ use super::layer::{AssumedHits, Fate, LayerEvent};
 use super::prefetching::Prefetching;
 use super::recorder::{Launch, Recorder};
 use super::serve::serve;
-use crate::cache::replay::{Routing, Turns};
+use crate::cache::replay::{Routing, Selection};
 use crate::cache::{ExpertCache, Policy};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -81,8 +81,8 @@ pub(super) struct Simulation<'a, I> {
     pub(super) books: Books,
     /// Which layers and experts are this GPU's.
     pub(super) part: Part<'a>,
-    /// Which of the layer's selections are this GPU's, by expert, where others hold some.
-    pub(super) turns: Vec<Turns>,
+    /// The layer's selections that are this GPU's, where others have some.
+    pub(super) picked: Vec<Selection>,
     /// Number of the pass, what it has to do, the layer being served, and its event.
     pub(super) pass: usize,
     pub(super) work: Work,
@@ -124,7 +124,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             overshoot_max: 0,
             books: Books::default(),
             part,
-            turns: Vec::new(),
+            picked: Vec::new(),
             pass: 0,
             work: Work::default(),
             pass_began: SimTime::ZERO,

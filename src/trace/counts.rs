@@ -131,6 +131,15 @@ impl RoutingCounts {
         }
     }
 
+    /// Tells `seen` every selection of these runs in a layer, in their order: its row, its rank and its expert. Panics as
+    /// [`RoutingCounts::add_counts`] does.
+    pub fn selections(&self, layer: LayerIndex, pieces: &[(u64, u32)], seen: impl FnMut(usize, usize, u32)) {
+        match &self.ids {
+            Columns::U8(ids) => self.layer(usize::from(layer.0), ids).selections(pieces, seen),
+            Columns::U16(ids) => self.layer(usize::from(layer.0), ids).selections(pieces, seen),
+        }
+    }
+
     fn layer<'a, T>(&'a self, layer: usize, ids: &'a [T]) -> Layer<'a, T> {
         let (slots, totals) = (self.rows * self.top_k, (self.rows / BLOCK_ROWS + 1) * self.experts);
         Layer {
@@ -172,6 +181,18 @@ impl<T: ExpertNumber> Layer<'_, T> {
                 walk(&self.ids[first * self.top_k..][..self.top_k], counts, 1);
             } else {
                 self.add_run(first, first + *rows as usize, counts);
+            }
+        }
+    }
+
+    fn selections(&self, pieces: &[(u64, u32)], mut seen: impl FnMut(usize, usize, u32)) {
+        for (first_row, rows) in pieces {
+            let first = usize::try_from(*first_row).unwrap_or(usize::MAX);
+            for row in first..first + *rows as usize {
+                let ids = &self.ids[row * self.top_k..][..self.top_k];
+                for (rank, id) in ids.iter().enumerate().filter(|(_, id)| **id != T::NOBODY) {
+                    seen(row, rank, (*id).into());
+                }
             }
         }
     }

@@ -28,22 +28,37 @@ pub struct Routing<'a, I> {
     top_k: usize,
 }
 
-/// Which selections of an expert in one event are one GPU's own, where several hold it and take turns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Turns {
-    /// GPUs that take turns; zero where this one does not hold the expert.
-    pub of: u16,
-    /// Selections of others before the next one that is its own.
-    pub others: u16,
+/// One selection: where its id stands in the trace, and the expert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Place in the id column.
+    pub slot: usize,
+    /// The expert.
+    pub expert: u32,
 }
 
-impl Turns {
-    /// Whether the next selection is this GPU's own.
+/// What asks for the experts of a layer: rows of the trace, or selections that somebody picked out of them.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked<'a, R> {
+    /// Every selection of these rows.
+    Rows(&'a R),
+    /// These, in their order.
+    Picked(&'a [Selection]),
+}
+
+impl<R: RowRuns> Asked<'_, R> {
+    /// Tells `seen` every selection in `layer`: its id slot and its expert.
     #[inline]
-    pub fn take(&mut self) -> bool {
-        let own = self.of > 0 && self.others == 0;
-        self.others = if self.others == 0 { self.of.saturating_sub(1) } else { self.others - 1 };
-        own
+    pub fn each<I: ExpertNumber>(
+        &self,
+        routing: &Routing<'_, I>,
+        layer: u32,
+        mut seen: impl FnMut(usize, u32),
+    ) {
+        match self {
+            Self::Rows(rows) => routing.selections(*rows, layer, seen),
+            Self::Picked(picked) => picked.iter().for_each(|one| seen(one.slot, one.expert)),
+        }
     }
 }
 
@@ -102,16 +117,13 @@ impl<'a, I: ExpertNumber> Routing<'a, I> {
 
     /// Puts the selections of `pass` in `layer` to the cache, books them, and tells `seen` each one: its id slot, its
     /// expert, and what became of it. `number` is the number of the next event and moves on. The event stays open, so
-    /// that insertions can be forgone, until [`Routing::close_event`]. Where there are `turns` by expert, only the selections
-    /// that are this GPU's are looked at.
-    #[allow(clippy::too_many_arguments, reason = "the hot loop of all replays")]
+    /// that insertions can be forgone, until [`Routing::close_event`].
     #[inline]
     pub fn open_event<P: Policy>(
         &self,
         cache: &mut ExpertCache<P>,
-        pass: &impl RowRuns,
+        asked: Asked<'_, impl RowRuns>,
         layer: u32,
-        mut turns: Option<&mut [Turns]>,
         number: &mut u64,
         counts: &mut AccessCounts,
         mut seen: impl FnMut(usize, u32, Lookup),
@@ -122,10 +134,7 @@ impl<'a, I: ExpertNumber> Routing<'a, I> {
         if atomic {
             cache.begin_event();
         }
-        self.selections(pass, layer, |slot, expert| {
-            if turns.as_mut().is_some_and(|turns| !turns[expert as usize].take()) {
-                return;
-            }
+        asked.each(self, layer, |slot, expert| {
             let weight = self.weight(slot);
             let next_event = self.next_event(slot, layer);
             if !atomic {
@@ -184,7 +193,8 @@ fn walk<P: Policy, I: ExpertNumber>(
         };
         count.tokens += pass.rows;
         for layer in 0..layers {
-            routing.open_event(cache, pass, layer, None, &mut number, count, |slot, _, found| seen(slot, found));
+            let asked = Asked::Rows(pass);
+            routing.open_event(cache, asked, layer, &mut number, count, |slot, _, found| seen(slot, found));
             routing.close_event(cache, layer, &mut number);
         }
     }

@@ -10,6 +10,7 @@
 //! Left out: what happens before a request reaches the server and after its tokens leave it, and failures.
 
 mod books;
+mod dealing;
 mod event_loop;
 mod exchange;
 mod flight;

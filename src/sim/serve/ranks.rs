@@ -6,14 +6,15 @@
 //! layer when the slowest rank's experts are done and results are back. Host memory, drives and CPU are divided between the
 //! GPUs of a machine beforehand.
 
+use super::dealing::Dealing;
 use super::exchange::Exchanges;
 use super::timer::{GpuTime, LoadCounts, StageBooks, Timer};
-use crate::cache::replay::Turns;
+use crate::cache::replay::Selection;
 use crate::error::Result;
 use crate::metrics::Summary;
 use crate::plan::{Plan, ServingPlan};
 use crate::serving::Work;
-use crate::serving::parallel::{Placement, RankLoad};
+use crate::serving::parallel::RankLoad;
 use crate::sim::pace::{Part, Pause};
 use crate::sim::run::Simulation;
 use crate::trace::{ExpertNumber, Ids, Phase, RoutingCounts};
@@ -25,7 +26,8 @@ trait Rank {
     fn turn(&mut self) -> Result<Pause>;
     fn now(&self) -> SimTime;
     /// Lets the layer event begin at `at`, with these of its selections.
-    fn dispatch(&mut self, at: SimTime, turns: &[Turns]);
+    /// Lets the layer event begin at `at`, with these selections where the rank has only some; their list is taken.
+    fn dispatch(&mut self, at: SimTime, picked: &mut Vec<Selection>);
     fn go_on(&mut self, at: SimTime);
     fn expert_bytes(&self) -> u64;
     fn lookups(&self) -> (u64, u64);
@@ -46,9 +48,8 @@ impl<I: ExpertNumber> Rank for Simulation<'_, I> {
         self.engine.now()
     }
 
-    fn dispatch(&mut self, at: SimTime, turns: &[Turns]) {
-        self.turns.clear();
-        self.turns.extend_from_slice(turns);
+    fn dispatch(&mut self, at: SimTime, picked: &mut Vec<Selection>) {
+        std::mem::swap(&mut self.picked, picked);
         Simulation::dispatch(self, at);
     }
 
@@ -83,7 +84,7 @@ pub(super) struct Ranks<'a> {
     /// Tokens of each expert of a layer.
     tokens: Vec<u32>,
     loads: Vec<RankLoad>,
-    turns: Vec<Turns>,
+    dealing: Dealing<'a>,
     load: LoadCounts,
 }
 
@@ -120,7 +121,7 @@ impl<'a> Ranks<'a> {
             pieces: Vec::new(),
             tokens: vec![0; experts],
             loads: vec![RankLoad::default(); ep],
-            turns: Vec::new(),
+            dealing: Dealing::new(serving, plan),
             load: LoadCounts {
                 selections: vec![0; plan.cache.shape.layers as usize * experts],
                 ..LoadCounts::default()
@@ -182,23 +183,6 @@ impl<'a> Ranks<'a> {
     }
 }
 
-/// Which selections of a layer are a rank's own, as [`Placement::deal`] deals them out: replicas take turns, and who begins
-/// follows from the tokens of the experts before.
-fn take_turns(placement: &Placement, layer: u32, (rank, tokens): (usize, &[u32]), turns: &mut Vec<Turns>) {
-    turns.clear();
-    let mut before = 0_u32;
-    for (expert, tokens) in (0_u32..).zip(tokens) {
-        let owners = placement.owners(layer, expert);
-        let of = u32::try_from(owners.len()).unwrap_or(1).max(1);
-        let place = (0_u32..).zip(owners).find(|(_, owner)| usize::from(**owner) == rank);
-        turns.push(place.map_or_else(Turns::default, |(place, _)| Turns {
-            of: u16::try_from(of).unwrap_or(u16::MAX),
-            others: u16::try_from((place + of - before % of) % of).unwrap_or(0),
-        }));
-        before = before.wrapping_add(*tokens);
-    }
-}
-
 impl Timer for Ranks<'_> {
     fn pass(&mut self, start: SimTime, works: &[Work]) -> Result<SimTime> {
         let exchanges = Exchanges::of(self.serving, works, self.serving.top_k);
@@ -220,9 +204,9 @@ impl Timer for Ranks<'_> {
                     let busiest = self.loads.iter().map(|load| load.tokens).max().unwrap_or(0);
                     let layers = self.plan.costs.layers_of_stretch(self.plan.costs.stretch_of(layer));
                     let span = exchanges.dense(2 * layers - 1) + exchanges.dispatch(self.serving, busiest);
-                    for (index, rank) in self.ranks.iter_mut().enumerate() {
-                        take_turns(&self.serving.placement, layer, (index, &self.tokens), &mut self.turns);
-                        rank.dispatch(at + span, &self.turns);
+                    let lists = self.dealing.deal(self.counts, layer, &self.pieces, &self.tokens);
+                    for (rank, picked) in self.ranks.iter_mut().zip(lists) {
+                        rank.dispatch(at + span, picked);
                     }
                 }
                 Pause::LayerDone => {
