@@ -13,7 +13,7 @@ mod serving;
 use proptest::prelude::*;
 
 use any::{arrivals, experts, fleets, scheduling};
-use serving::{bench, plan, serve};
+use serving::{bench, of, plan, serve};
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() }
@@ -47,4 +47,27 @@ fn many_gpus() {
         let summary = serve(&plan);
         prop_assert_eq!(&moesim::sim::simulate(&plan).unwrap(), &summary);
     });
+}
+
+/// Prompts that begin alike are computed once where there is room, and nothing else changes.
+#[test]
+fn prefixes_are_computed_once() {
+    let bench = bench();
+    for log in ["chat.jsonl", "mooncake.jsonl"] {
+        let run = |reuse: bool| {
+            let settings = [
+                "placement.experts=\"vram\"".to_owned(),
+                "requests.arrivals=\"log\"".to_owned(),
+                format!("requests.log=\"@/{log}\""),
+                format!("kv.prefix_reuse={reuse}"),
+            ];
+            of(&serve(&plan(&bench, &settings))).clone()
+        };
+        let (without, with) = (run(false), run(true));
+        assert_eq!((with.requests, with.tokens.output), (without.requests, without.tokens.output));
+        assert_eq!(without.tokens.prefilled, without.tokens.prompt);
+        assert!(with.tokens.prefix_hits * 3 > with.tokens.prompt, "{log}: {:?}", with.tokens);
+        assert_eq!(with.tokens.prefilled + with.tokens.prefix_hits, with.tokens.prompt);
+        assert!(with.ttft_ns.sum < without.ttft_ns.sum, "{log}");
+    }
 }

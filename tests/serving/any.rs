@@ -60,6 +60,7 @@ pub(crate) fn arrivals() -> Settings {
         "requests.arrivals=\"log\" & requests.log=\"@/log.csv\"",
         "requests.arrivals=\"log\" & requests.log=\"@/log.csv\" & requests.log_speed=100.0",
         "requests.arrivals=\"log\" & requests.log=\"@/chat.jsonl\" & kv.prefix_reuse=true",
+        "requests.arrivals=\"log\" & requests.log=\"@/mooncake.jsonl\" & kv.prefix_reuse=true",
         "requests.arrivals=\"log\" & requests.log=\"@/chat.jsonl\" & requests.log_speed=30.0 & kv.prefix_reuse=true",
         "requests.arrivals=\"log\" & requests.log=\"@/chat.jsonl\" & requests.log_speed=1000.0 & requests.count=31",
     ]);

@@ -46,7 +46,8 @@ pub(crate) fn sequence(prompt: usize, decode: usize, seed: u64) -> Sequence {
     Sequence { prompt: rows(prompt, seed), decode: rows(decode, seed + 1000) }
 }
 
-/// A bench with three sequences, two request logs beside it: `log.csv`, and `chat.jsonl` whose prompts begin alike.
+/// A bench with three sequences, and request logs beside it: `log.csv`, and `chat.jsonl` and
+/// `mooncake.jsonl`, whose prompts begin alike.
 pub(crate) fn bench() -> Bench {
     let bench = Bench::new(DIMENSIONS, &[sequence(9, 20, 1), sequence(24, 12, 2), sequence(3, 40, 3)]);
     let mut log = "arrival_ms,prompt_tokens,output_tokens,priority\n".to_owned();
@@ -66,6 +67,19 @@ pub(crate) fn bench() -> Bench {
         )
         .unwrap();
     }
+    let mut mooncake = String::new();
+    for at in 0..14_u64 {
+        let (prompt, shared) = (700 + at * 61 % 500, at % 3);
+        writeln!(
+            mooncake,
+            r#"{{"timestamp": {}, "input_length": {prompt}, "output_length": {}, "hash_ids": [{shared}, {}]}}"#,
+            at * 150,
+            1 + at % 5,
+            shared * 10 + at % 2 + 3
+        )
+        .unwrap();
+    }
+    std::fs::write(bench.folder().join("mooncake.jsonl"), mooncake).unwrap();
     std::fs::write(bench.folder().join("log.csv"), log).unwrap();
     std::fs::write(bench.folder().join("chat.jsonl"), chat).unwrap();
     bench

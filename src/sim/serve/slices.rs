@@ -136,7 +136,9 @@ impl Slices {
             }
         };
         let slices = self.slices.iter().enumerate().map(of);
-        let kept = slices.filter(|slice| slice.span_ns > 0 || slice.generated > 0).collect();
+        // What happens in the last instant may have a slice to itself.
+        let counted = |slice: &ServingSlice| slice.arrived + slice.passes + slice.preemptions > 0;
+        let kept = slices.filter(|slice| slice.span_ns > 0 || counted(slice)).collect();
         (kept, mean(self.kv_byte_ns, end.as_ns()))
     }
 }
