@@ -20,6 +20,8 @@ hardware.gpu = "rtx4090"
 placement.experts = "vram"
 workload.trace = "trace.moetrace"
 requests = { arrivals = "poisson", rate = "10 /s", count = 200, prompt_tokens = 40, output_tokens = 12 }
+# So few that requests which come all at once cannot be served at once.
+scheduler = { max_batch = 128, token_budget = 128 }
 "#;
 
 fn bench() -> Bench {
@@ -98,7 +100,7 @@ fn the_limit_is_named() {
         capacity(&bench, &[&slo, more].concat()).limit.unwrap()
     };
     assert_eq!(limit(&["--set", "scheduler.max_batch=2"]), CapacityLimit::BatchLimit);
-    assert_eq!(limit(&["--set", "kv.capacity=\"200 kB\""]), CapacityLimit::KvMemory);
+    assert_eq!(limit(&["--set", "kv.capacity=\"400 KiB\""]), CapacityLimit::KvMemory);
     let queue = ["--set", "scheduler.max_batch=2", "--set", "scheduler.max_queue=1"];
     assert_eq!(limit(&queue), CapacityLimit::QueueLimit);
 }

@@ -96,6 +96,12 @@ pub trait Policy: Send {
     /// already and not allowed; a policy defined to evict before it inserts must leave them out of its account.
     fn victim(&mut self, candidates: &Candidates<'_>) -> Option<u32>;
 
+    /// Whether all that matters of an event is the order in which its objects appeared last. Then an event may be told in
+    /// that order, each object once, however often it appears.
+    fn orders_by_last_use(&self) -> bool {
+        false
+    }
+
     /// Objects the policy wants resident before the first event, best first. The mechanism takes as many as fit.
     fn preload(&self) -> Vec<u32> {
         Vec::new()
@@ -129,6 +135,10 @@ impl<P: Policy + ?Sized> Policy for Box<P> {
 
     fn victim(&mut self, candidates: &Candidates<'_>) -> Option<u32> {
         (**self).victim(candidates)
+    }
+
+    fn orders_by_last_use(&self) -> bool {
+        (**self).orders_by_last_use()
     }
 
     fn preload(&self) -> Vec<u32> {

@@ -1,7 +1,7 @@
 //! One layer event: what the router asked for, what was resident, and what becomes of the rest.
 
 use crate::cache::replay::{Asked, Routing, tally};
-use crate::cache::{ExpertCache, Lookup, Policy};
+use crate::cache::{Access, ExpertCache, Lookup, NEVER, Policy};
 use crate::metrics::AccessCounts;
 use crate::serving::Work;
 use crate::trace::ExpertNumber;
@@ -41,6 +41,21 @@ pub(super) struct Missing {
     pub(super) under_way: bool,
     /// When its NVMe read ended; `None` where it came from host memory.
     pub(super) read_done: Option<SimTime>,
+}
+
+impl Missing {
+    /// Asked for by one token, to be fetched.
+    fn new(expert: u32) -> Self {
+        Self {
+            expert,
+            tokens: 1,
+            weight: 0,
+            fate: Fate::Fetch,
+            on_nvme: false,
+            under_way: false,
+            read_done: None,
+        }
+    }
 }
 
 /// Lookups that hit at a given rate, spread as evenly as whole numbers allow.
@@ -87,9 +102,18 @@ pub(super) struct LayerEvent {
     stamp: Vec<u64>,
     /// Whether it was missing then.
     missed: Vec<bool>,
-    /// Events without a cache so far.
+    /// Events that were stamped so far.
     stamps: u64,
+    /// Of an event that is told whole: tokens and gate weight of each expert, where it appeared last, and the experts in
+    /// that order.
+    tokens: Vec<u64>,
+    weights: Vec<u64>,
+    last: Vec<u32>,
+    by_last: Vec<u32>,
 }
+
+/// Selections from which on an event is told whole: below it, walking them one by one is as fast.
+const WHOLE_SELECTIONS_MIN: u64 = 64;
 
 impl LayerEvent {
     pub(super) fn new(experts: u32) -> Self {
@@ -98,6 +122,9 @@ impl LayerEvent {
             place: vec![0; experts],
             stamp: vec![0; experts],
             missed: vec![false; experts],
+            tokens: vec![0; experts],
+            weights: vec![0; experts],
+            last: vec![0; experts],
             ..Self::default()
         }
     }
@@ -121,11 +148,72 @@ impl LayerEvent {
         counts: &mut AccessCounts,
     ) {
         self.begin();
+        if asked.selections_at_most(routing.top_k()) >= WHOLE_SELECTIONS_MIN
+            && routing.is_atomic()
+            && cache.takes_events_whole()
+        {
+            return self.ask_whole(cache, routing, asked, layer, counts);
+        }
         let mut number = self.number;
         routing.open_event(cache, asked, layer, &mut number, counts, |slot, expert, found| {
             self.place(expert, found, routing.weight(slot));
         });
         self.number = number;
+    }
+
+    /// The same for an event of many selections and a policy that orders by last use: what repeats is counted first, and
+    /// the cache is asked once for each expert. Nothing is evicted before the event ends, so that neither hits nor the
+    /// order in which experts are fetched depend on it.
+    fn ask_whole<I: ExpertNumber, P: Policy>(
+        &mut self,
+        cache: &mut ExpertCache<P>,
+        routing: &Routing<'_, I>,
+        asked: Asked<'_, Work>,
+        layer: u32,
+        counts: &mut AccessCounts,
+    ) {
+        self.stamps += 1;
+        let mut index = 0_u32;
+        asked.each(routing, layer, |slot, expert| {
+            let place = expert as usize;
+            if self.stamp[place] != self.stamps {
+                self.stamp[place] = self.stamps;
+                (self.tokens[place], self.weights[place]) = (0, 0);
+                self.asked.push(expert);
+            }
+            self.tokens[place] += 1;
+            self.weights[place] += u64::from(routing.weight(slot));
+            self.last[place] = index;
+            index += 1;
+        });
+        self.by_last.clear();
+        self.by_last.extend_from_slice(&self.asked);
+        self.by_last.sort_unstable_by_key(|expert| self.last[*expert as usize]);
+        cache.begin_event();
+        let access = Access { event: self.number, next_event: NEVER, weight: 0 };
+        for expert in &self.by_last {
+            self.missed[*expert as usize] = cache.select(layer, *expert, &access) == Lookup::Miss;
+        }
+        counts.events += 1;
+        counts.selections += u64::from(index);
+        let size = cache.shape().sizes[layer as usize];
+        for expert in &self.asked {
+            let place = *expert as usize;
+            let (tokens, weight) = (self.tokens[place], self.weights[place]);
+            counts.lookups += 1;
+            counts.weight_total += weight;
+            if self.missed[place] {
+                counts.misses += 1;
+                counts.fetched += 1;
+                counts.miss_bytes += size;
+                self.missing.push(Missing { tokens, weight, ..Missing::new(*expert) });
+            } else {
+                counts.hits += 1;
+                counts.hits_when_needed += 1;
+                counts.weight_hit += weight;
+                self.resident.push(tokens);
+            }
+        }
     }
 
     /// The same where no cache is asked: each lookup hits or misses as `hits` says.
@@ -172,15 +260,7 @@ impl LayerEvent {
             Lookup::Miss => {
                 *place = u32::try_from(self.missing.len()).unwrap_or(u32::MAX);
                 self.asked.push(expert);
-                self.missing.push(Missing {
-                    expert,
-                    tokens: 1,
-                    weight: u64::from(weight),
-                    fate: Fate::Fetch,
-                    on_nvme: false,
-                    under_way: false,
-                    read_done: None,
-                });
+                self.missing.push(Missing { weight: u64::from(weight), ..Missing::new(expert) });
             }
             Lookup::HitAgain => self.resident[*place as usize] += 1,
             Lookup::MissAgain => {

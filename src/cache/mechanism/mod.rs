@@ -374,6 +374,12 @@ impl<P: Policy> ExpertCache<P> {
         pool.policy.on_capacity(pool.slots);
     }
 
+    /// Whether an event may be told in the order of last appearances, each expert once: that is all that its policies
+    /// and its gate look at.
+    pub fn takes_events_whole(&self) -> bool {
+        self.gate.is_none() && self.pools.iter().all(|pool| pool.policy.orders_by_last_use())
+    }
+
     /// Whether an expert is resident.
     pub fn is_resident(&self, layer: u32, expert: u32) -> bool {
         self.state[(layer * self.shape.experts + expert) as usize] & RESIDENT != 0

@@ -37,6 +37,10 @@ impl Policy for LayerLru {
         self.0.on_remove(object);
     }
 
+    fn orders_by_last_use(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn victim(&mut self, candidates: &Candidates<'_>) -> Option<u32> {
         self.0.victim(candidates)

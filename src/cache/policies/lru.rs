@@ -35,6 +35,10 @@ impl Policy for Lru {
         self.order.remove(object);
     }
 
+    fn orders_by_last_use(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn victim(&mut self, candidates: &Candidates<'_>) -> Option<u32> {
         self.order.iter().find(|object| candidates.allows(*object))

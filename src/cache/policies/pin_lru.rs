@@ -89,6 +89,10 @@ impl Policy for PinLru {
         self.pinned = after;
     }
 
+    fn orders_by_last_use(&self) -> bool {
+        true
+    }
+
     #[inline]
     fn victim(&mut self, candidates: &Candidates<'_>) -> Option<u32> {
         let mut oldest_first = self.rest.iter().chain(self.hot.iter());

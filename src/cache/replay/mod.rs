@@ -47,6 +47,18 @@ pub enum Asked<'a, R> {
 }
 
 impl<R: RowRuns> Asked<'_, R> {
+    /// How many selections there are in a layer where every token chooses `top_k` experts; those of empty slots count.
+    pub fn selections_at_most(&self, top_k: usize) -> u64 {
+        match self {
+            Self::Rows(rows) => {
+                let mut tokens = 0;
+                rows.each_run(|run| tokens += run.rows);
+                tokens * top_k as u64
+            }
+            Self::Picked(picked) => picked.len() as u64,
+        }
+    }
+
     /// Tells `seen` every selection in `layer`: its id slot and its expert.
     #[inline]
     pub fn each<I: ExpertNumber>(
@@ -108,6 +120,11 @@ impl<'a, I: ExpertNumber> Routing<'a, I> {
     #[inline]
     pub fn next_event(&self, slot: usize, layer: u32) -> u64 {
         self.future.map_or(NEVER, |future| future.next_event(slot, layer))
+    }
+
+    /// Whether an event is all of a pass at a layer.
+    pub fn is_atomic(&self) -> bool {
+        self.grouping == Grouping::Layer
     }
 
     /// Experts per token.
