@@ -31,7 +31,11 @@ fn bench() -> Bench {
 }
 
 fn run(bench: &Bench, args: &[&str]) -> Said {
-    program(bench.folder()).args([&["capacity", "load.toml", "--quiet"], args].concat()).output().unwrap().into()
+    program(bench.folder())
+        .args([&["capacity", "load.toml", "--quiet"], args].concat())
+        .output()
+        .unwrap()
+        .into()
 }
 
 fn capacity(bench: &Bench, args: &[&str]) -> Capacity {
@@ -63,7 +67,14 @@ fn the_bisection_ends_between_a_rate_that_keeps_the_limits_and_one_that_does_not
     // From another rate the search comes to the same neighbourhood.
     let other = capacity(
         &bench,
-        &["--slo", "ttft_p99 < 60 ms, e2e_max < 10 s", "--precision", "2 %", "--set", "requests.rate=3000 /s"],
+        &[
+            "--slo",
+            "ttft_p99 < 60 ms, e2e_max < 10 s",
+            "--precision",
+            "2 %",
+            "--set",
+            "requests.rate=3000 /s",
+        ],
     );
     check(&other, 20);
     let (one, two) = (found.sustained_millihertz.unwrap(), other.sustained_millihertz.unwrap());
@@ -84,7 +95,8 @@ fn a_looser_limit_never_gives_a_lower_rate() {
 fn the_answer_does_not_depend_on_threads() {
     let bench = bench();
     let at = |threads: &str| {
-        let args = ["--slo", "tpot_p99 < 30 ms, ttft_p99 < 100 ms", "--precision", "5 %", "--threads", threads];
+        let args =
+            ["--slo", "tpot_p99 < 30 ms, ttft_p99 < 100 ms", "--precision", "5 %", "--threads", threads];
         let said = run(&bench, &args);
         assert_eq!(said.code, Some(0), "{said:?}");
         said.stdout
@@ -117,7 +129,8 @@ fn what_cannot_be_answered_is_one_error() {
     refuse(&["--slo", "ttft_p98 < 1 s"], "did you mean \"ttft_p90\"");
     refuse(&["--slo", "ttft_p99 < NaN"], "ttft_p99: found \"NaN\"");
     refuse(&["--slo", ""], "found no limit");
-    let closed = ["--set", "requests.arrivals=closed", "--set", "requests.users=4", "--set", "requests.rate="];
+    let closed =
+        ["--set", "requests.arrivals=closed", "--set", "requests.users=4", "--set", "requests.rate="];
     let slo = ["--slo", "ttft_p99 < 1 s"];
     let said = run(&bench, &[&slo, &closed[..4]].concat());
     assert_eq!(said.code, Some(2), "{said:?}");

@@ -6,7 +6,7 @@
 use moesim::catalogue::ModelRow;
 use moesim::catalogue::models;
 use moesim::model::{Attention, Dtype, LayerSpec, ModelSpec};
-use moesim::serving::{GpuRates, MoeKernel, Overheads, PassCosts, StretchCost, WeightSizes, Work};
+use moesim::serving::{GpuRates, MoeKernel, Overheads, PassCosts, Shards, StretchCost, WeightSizes, Work};
 use moesim::trace::{Pass, Phase};
 use moesim::units::{Bandwidth, Bytes, FlopRate, SimDuration};
 
@@ -48,7 +48,15 @@ fn costs_with(spec: &ModelSpec, rates: GpuRates, graphs: bool) -> PassCosts {
         experts: spec.layers.iter().filter(|layer| layer.moe().is_some()).map(|_| Bytes::new(1)).collect(),
         logits: kv.bytes_for(spec.logits_params()),
     };
-    PassCosts::new(spec, sizes, kv, rates, overheads(graphs), MoeKernel::plain(rates), spec.top_k())
+    PassCosts::new(
+        spec,
+        sizes,
+        kv,
+        rates,
+        overheads(graphs),
+        MoeKernel::plain(rates),
+        (spec.top_k(), &Shards::default()),
+    )
 }
 
 fn costs(spec: &ModelSpec) -> PassCosts {
@@ -218,7 +226,7 @@ fn a_launch_costs_its_launch_and_what_the_kernel_adds() {
         experts: vec![Bytes::new(5000); 48],
         logits: Bytes::ZERO,
     };
-    let costs = PassCosts::new(spec, sizes, bf16(), rates, overheads(true), kernel, 8);
+    let costs = PassCosts::new(spec, sizes, bf16(), rates, overheads(true), kernel, (8, &Shards::default()));
     assert_eq!(costs.launch_overhead(), SimDuration::from_ns(28_010));
     for count in [0, 1, 8, 20] {
         assert_eq!(costs.experts().single_token_time(3, count), SimDuration::from_ns(5000 * count as u64));

@@ -1,6 +1,7 @@
 //! One server and one queue: waiting times of a million requests are those of theory, and of Lindley's recursion to the
 //! nanosecond. Exponential service is in `src/sim/serve/queue.rs`.
 
+#![allow(clippy::print_stdout, reason = "a test may say how near it came")]
 #![allow(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
 #[allow(dead_code, reason = "each test file uses a part of it")]

@@ -50,7 +50,7 @@ fn check(bench: &Bench, settings: &[&str]) {
 
 const REPLAYS: [&[&str]; 7] = [
     &["workload.prefill_chunk=64"],
-    &["workload.prefill_chunk=33", "placement.miss=cpu", "hardware.cpu=ryzen-9-7950x"],
+    &["workload.prefill_chunk=33", "placement.miss=cpu", "hardware.cpu=ryzen-7950x"],
     &["cache.scope=per-layer"],
     &["placement.experts=nvme", "placement.dram_cache=60 MB"],
     &["placement.experts=nvme", "placement.dram_cache=60 MB", "placement.tiers=exclusive"],

@@ -57,8 +57,12 @@ fn answer(args: &CapacityArgs, known: Known) -> Result<Ended> {
     let stop = stop_on_interrupt();
     let told = |probe: &CapacityProbe| {
         if !args.quiet {
-            let rate = Rate::from_millihertz(probe.rate_millihertz).map_or_else(String::new, |rate| rate.to_string());
-            console::note(&format!("{rate}: {}", if probe.is_sustained() { "sustained" } else { "too much" }));
+            let rate = Rate::from_millihertz(probe.rate_millihertz)
+                .map_or_else(String::new, |rate| rate.to_string());
+            console::note(&format!(
+                "{rate}: {}",
+                if probe.is_sustained() { "sustained" } else { "too much" }
+            ));
         }
     };
     let found = capacity(&scenario, index, &inputs, &question, (&stop, &told))?;
@@ -66,7 +70,8 @@ fn answer(args: &CapacityArgs, known: Known) -> Result<Ended> {
         let name = name(&scenario, &args.scenario.file);
         let mut meta = meta(&scenario, &inputs, &name);
         meta.axes = vec!["requests.rate".to_owned()];
-        let numbered = |(index, probe): (usize, &CapacityProbe)| Row { index: index as u64, ..probe.row.clone() };
+        let numbered =
+            |(index, probe): (usize, &CapacityProbe)| Row { index: index as u64, ..probe.row.clone() };
         let rows: Vec<Row> = found.probes.iter().enumerate().map(numbered).collect();
         folder_of(folder)?;
         report::folder::write(folder, &report::render_all(&meta, &rows)?)?;

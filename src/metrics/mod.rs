@@ -26,7 +26,8 @@ pub use prefetch::PrefetchCounts;
 pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};
 pub use serving::{
-    Energy, ExpertLoad, Goodput, GpuUse, KvUse, Price, RequestCounts, ServingSlice, ServingSummary, TokenCounts,
+    Energy, ExpertLoad, Goodput, GpuUse, KvUse, Price, RequestCounts, ServingSlice, ServingSummary,
+    TokenCounts,
 };
 pub use summary::{SequenceSummary, Summary};
 pub use validation::{FittedParameter, Held, SeriesErrors, Statistic, ValidationRow, ValidationSeries};

@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn a_weight_stands_for_as_many_values() {
         let pairs = [(9_u64, 3_u64), (2, 1), (9, 0), (4, 5), (2, 2)];
-        let all = pairs.iter().flat_map(|(value, times)| std::iter::repeat_n(*value, *times as usize));
+        let all = pairs.iter().flat_map(|(value, times)| (0..*times).map(|_| *value));
         assert_eq!(Quantiles::weighted(pairs.to_vec()), Quantiles::of(all.collect()));
         assert_eq!(Quantiles::weighted(vec![(3, 0)]), Quantiles::default());
     }

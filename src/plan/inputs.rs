@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::serving::Continuation;
 use super::WorkloadPlan;
 use super::foretold::Foretold;
+use super::serving::Continuation;
 use super::workload::Workload;
 use crate::cache::{Future, Grouping, Registry, Scope};
 use crate::error::Result;

@@ -43,7 +43,11 @@ impl MachinePlan {
             return self;
         }
         let part = |rate: Bandwidth| rate.at_ppm(WHOLE_PPM / gpus);
-        let curve = DriveCurve { stream: part(self.nvme.curve.stream), peak: part(self.nvme.curve.peak), ..self.nvme.curve };
+        let curve = DriveCurve {
+            stream: part(self.nvme.curve.stream),
+            peak: part(self.nvme.curve.peak),
+            ..self.nvme.curve
+        };
         Self { nvme: DrivePlan { curve, ..self.nvme }, dram: self.dram.map(part), ..self }
     }
 }

@@ -31,9 +31,7 @@ mod workload;
 pub use foretold::Foretold;
 pub use inputs::Inputs;
 pub use model::ExpertSizes;
-pub use serving::{
-    Continuation, ExchangeKind, KvPlan, Links, ReplicaRouting, ServingPlan, Slo,
-};
+pub use serving::{Continuation, ExchangeKind, KvPlan, Links, ReplicaRouting, ServingPlan, Slo};
 pub use types::{
     CachePlan, CopyPlan, DrivePlan, LayerHome, Machine, MissAction, MissPlan, Overlap, PlacementPlan, Plan,
     PrefetchPlan, Setting, SharedRoom, WorkloadPlan,
@@ -42,12 +40,14 @@ pub use types::{
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::cache::PolicyRow;
 use crate::error::{Error, Result};
 use crate::memory::Tier;
 use crate::metrics::ConfigLabels;
+use crate::prefetch::PredictorRow;
 use crate::scenario::{ExpertHome, PointScenario, Tiers};
 use crate::serving::scheduler::SchedulerConfig;
-use crate::serving::{CpuRates, MoeKernel, PassCosts};
+use crate::serving::{CpuRates, GpuRates, MoeKernel, PassCosts};
 use crate::trace::Trace;
 use crate::units::{Bytes, SimDuration};
 use resolve::Resolver;
@@ -58,103 +58,178 @@ use resolve::Resolver;
 /// Unknown names, files that cannot be read, and settings that contradict each other: all that can be told at once.
 pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     let mut resolver = Resolver::new(point);
-    conflicts::check(&mut resolver);
-    serving::check(&mut resolver);
-    router::check(&mut resolver);
-    let whole = model::resolve(&mut resolver, inputs);
-    let machine = machine::resolve(&mut resolver);
-    let policy = cache::policy(&mut resolver, inputs);
-    let trace = workload::trace(&mut resolver, inputs, whole.as_ref());
-    let deployment = whole.as_ref().and_then(|whole| serving::deployment(&mut resolver, whole));
-    let served = served(&mut resolver, inputs, trace.as_ref());
-    let (Some(whole), Some(machine), Some(policy), Some(trace)) = (whole, machine, policy, trace) else {
+    let Some((named, trace, policy)) = named(&mut resolver, inputs) else {
         return Err(resolver.into_error());
     };
-    let (Some(deployment), Ok(served)) = (deployment, served) else {
-        return Err(resolver.into_error());
-    };
-    let machine = machine.shared_by(deployment.gpus_of_host(serving::node_gpus(&resolver)));
-    let model = serving::sliced(&whole, &deployment.layout);
-    let mut placement = placement::resolve(&mut resolver, &model);
-    placement.own = (!deployment.is_single()).then(|| deployment.own_experts(&model.experts));
-    let rates_of_cpu = || cpu::rates(&mut resolver, machine.cpu, machine.engine, model.expert_dtype);
-    let cpu_rates = placement.uses_cpu().then(rates_of_cpu).flatten();
-    let predictor = prefetch::predictor(&mut resolver, inputs);
-    let mut workload = match &served {
-        None => workload::resolve(&mut resolver, inputs, &policy, trace)?,
-        Some(served) => {
-            let routed = (Arc::clone(&served.routed.trace), &*served.load.requests);
-            workload::serving(&mut resolver, &policy, trace.0, routed, &served.scheduler)
-        }
-    };
-    let mut booked = if served.is_some() {
-        let models = (&model, &whole);
-        serving::book(&mut resolver, models, &machine, &deployment, &placement, workload.pass_rows)
-    } else {
-        memory::book(&mut resolver, &model, &machine, &workload, &placement)
-    };
-    let kv_first = served.as_ref().and_then(|_| serving::kv_first(&mut resolver, &mut booked, !model.experts.is_empty()));
-    let prefetch = predictor.map(|row| (row, machine.overlap)).and_then(|settings| {
-        prefetch::resolve(&mut resolver, inputs, &model, &workload, settings, &mut booked)
-    });
-    let cache = cache::resolve(&mut resolver, inputs, &model, &workload, policy, &placement, &mut booked);
-    let dram = cache.as_ref().and_then(|cache| {
-        dram::resolve(&mut resolver, inputs, (&model, &placement), &machine, &cache.plan, &mut booked)
-    });
-    let kv_room = served.is_some().then(|| kv_first.unwrap_or_else(|| serving::kv_rest(&mut resolver, &mut booked)));
-    let rates = spill::rates(&mut resolver, &machine, &booked.ledger);
+    let placed = placed(&mut resolver, inputs, &named, trace, policy)?;
+    let rates = spill::rates(&mut resolver, &named.machine, &placed.booked.ledger);
     let run = limits::Run {
-        model: &model,
-        machine: &machine,
-        cpu: cpu_rates,
-        workload: &workload,
-        prefetch: prefetch.as_ref(),
-        memory: rates.unwrap_or(machine.rates).memory,
-        vram: booked.ledger.total(Tier::Vram),
+        model: &named.model,
+        machine: &named.machine,
+        cpu: named.cpu,
+        workload: &placed.workload,
+        prefetch: placed.prefetch.as_ref(),
+        memory: rates.unwrap_or(named.machine.rates).memory,
+        vram: placed.booked.ledger.total(Tier::Vram),
     };
     limits::check(&mut resolver, &run);
-    // Spilled weights decide, whatever the kernel reaches in GPU memory.
-    let moe_tp = u64::from(deployment.layout.moe_tp());
-    let kernel = rates.map_or_else(|| kernel::resolve(&mut resolver, &model, &machine, moe_tp), MoeKernel::plain);
-    let offload = placement::offload_tokens(&mut resolver, &model, machine.engine);
+    let is_resident = rates.is_none() && is_resident(&named, &placed);
+    serving::check_routing(&mut resolver, named.served.is_none() || is_resident);
+    let costs = costs(&mut resolver, &named, rates, placed.workload.plan.trace.header().top_k);
+    let offload = placement::offload_tokens(&mut resolver, &named.model, named.machine.engine);
+    finished(resolver, inputs, named, placed, Timing { costs, offload, is_resident, spills: rates.is_some() })
+}
+
+/// What is known before any byte is booked.
+struct Named {
+    /// The model, and as one GPU computes it.
+    whole: model::ModelPlan,
+    model: model::ModelPlan,
+    machine: machine::MachinePlan,
+    deployment: serving::Deployment,
+    placement: placement::Placement,
+    cpu: Option<CpuRates>,
+    predictor: Option<PredictorRow>,
+    served: Option<Served>,
+}
+
+/// Looks every name up; `None` after an error.
+fn named(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<(Named, (PathBuf, Arc<Trace>), PolicyRow)> {
+    conflicts::check(resolver);
+    serving::check(resolver);
+    router::check(resolver);
+    let whole = model::resolve(resolver, inputs);
+    let machine = machine::resolve(resolver);
+    let policy = cache::policy(resolver, inputs);
+    let trace = workload::trace(resolver, inputs, whole.as_ref());
+    let deployment = whole.as_ref().and_then(|whole| serving::deployment(resolver, whole));
+    let served = served(resolver, inputs, trace.as_ref());
+    let (whole, machine, policy, trace) = (whole?, machine?, policy?, trace?);
+    let (deployment, served) = (deployment?, served.ok()?);
+    let machine = machine.shared_by(deployment.gpus_of_host(serving::node_gpus(resolver)));
+    let model = serving::sliced(&whole, &deployment.layout);
+    let mut placement = placement::resolve(resolver, &model);
+    placement.own = (!deployment.is_single()).then(|| deployment.own_experts(&model.experts));
+    let rates_of_cpu = || cpu::rates(resolver, machine.cpu, machine.engine, model.expert_dtype);
+    let cpu = placement.uses_cpu().then(rates_of_cpu).flatten();
+    let predictor = prefetch::predictor(resolver, inputs);
+    let named = Named { whole, model, machine, deployment, placement, cpu, predictor, served };
+    Some((named, trace, policy))
+}
+
+/// Where everything lies.
+struct Placed {
+    workload: workload::Workload,
+    booked: memory::Booked,
+    prefetch: Option<PrefetchPlan>,
+    /// `None` after an error.
+    cache: Option<cache::Cache>,
+    dram: Option<CachePlan>,
+    /// Where requests are served.
+    kv_room: Option<Bytes>,
+}
+
+/// Books all memory.
+fn placed(
+    resolver: &mut Resolver<'_>,
+    inputs: &Inputs,
+    named: &Named,
+    trace: (PathBuf, Arc<Trace>),
+    policy: PolicyRow,
+) -> Result<Placed> {
+    let Named { model, machine, placement, .. } = named;
+    let workload = match &named.served {
+        None => workload::resolve(resolver, inputs, &policy, trace)?,
+        Some(served) => {
+            let routed = (Arc::clone(&served.routed.trace), &*served.load.requests);
+            workload::serving(resolver, &policy, trace.0, routed, &served.scheduler)
+        }
+    };
+    let mut booked = if named.served.is_some() {
+        let models = (model, &named.whole);
+        serving::book(resolver, models, machine, &named.deployment, placement, workload.pass_rows)
+    } else {
+        memory::book(resolver, model, machine, &workload, placement)
+    };
+    let serves = named.served.is_some();
+    let own_experts = placement.gpu_experts(model);
+    let kv_first = serves.then(|| serving::kv_first(resolver, &mut booked, own_experts)).flatten();
+    let settings = named.predictor.clone().map(|row| (row, machine.overlap));
+    let prefetch = settings
+        .and_then(|settings| prefetch::resolve(resolver, inputs, model, &workload, settings, &mut booked));
+    let cache = cache::resolve(resolver, inputs, model, &workload, policy, placement, &mut booked);
+    let dram = cache.as_ref().and_then(|cache| {
+        dram::resolve(resolver, inputs, (model, placement), machine, &cache.plan, &mut booked)
+    });
+    let kv_room = serves.then(|| kv_first.unwrap_or_else(|| serving::kv_rest(resolver, &mut booked)));
+    Ok(Placed { workload, booked, prefetch, cache, dram, kv_room })
+}
+
+/// Whether every expert of a GPU lies in its memory for good.
+fn is_resident(named: &Named, placed: &Placed) -> bool {
     // What is in the cache from the beginning and fits never leaves it. Guesses would be in vain, but take their time.
     let holds_all = |cache: &cache::Cache| {
-        prefetch.is_none()
+        placed.prefetch.is_none()
             && cache.plan.start_filled
             && cache.plan.shared_with_kv.is_none()
-            && cache.capacity >= placement.gpu_experts(&model)
+            && cache.capacity >= named.placement.gpu_experts(&named.model)
     };
-    let none_elsewhere = booked.home == ExpertHome::Vram || model.experts.is_empty();
-    let is_resident = (none_elsewhere || cache.as_ref().is_some_and(holds_all))
-        && placement.homes.iter().all(|home| *home == LayerHome::Gpu)
-        && rates.is_none();
-    serving::check_routing(&mut resolver, served.is_none() || is_resident);
-    let top_k = workload.plan.trace.header().top_k;
-    let (rates_now, overheads) = (rates.unwrap_or(machine.rates), machine.overheads);
-    let shards = deployment.shards(&whole);
-    let costs = PassCosts::new(&model.spec, model.sizes(), model.kv, rates_now, overheads, kernel, (top_k, &shards));
-    let copies = machine.copies;
+    let none_elsewhere = placed.booked.home == ExpertHome::Vram || named.model.experts.is_empty();
+    (none_elsewhere || placed.cache.as_ref().is_some_and(holds_all))
+        && named.placement.homes.iter().all(|home| *home == LayerHome::Gpu)
+}
+
+/// GPU time of passes. Where weights spill, `rates` are what is left of the GPU's.
+fn costs(resolver: &mut Resolver<'_>, named: &Named, rates: Option<GpuRates>, top_k: u32) -> PassCosts {
+    let Named { model, machine, deployment, .. } = named;
+    // Spilled weights decide, whatever the kernel reaches in GPU memory.
+    let parts = u64::from(deployment.layout.moe_tp());
+    let measured = || kernel::resolve(resolver, model, machine, parts);
+    let kernel = rates.map_or_else(measured, MoeKernel::plain);
+    let rates = rates.unwrap_or(machine.rates);
+    let shards = deployment.shards(&named.whole);
+    PassCosts::new(&model.spec, model.sizes(), model.kv, rates, machine.overheads, kernel, (top_k, &shards))
+}
+
+/// What times passes.
+struct Timing {
+    costs: PassCosts,
+    offload: Option<u64>,
+    is_resident: bool,
+    spills: bool,
+}
+
+/// Puts the plan together.
+fn finished(
+    mut resolver: Resolver<'_>,
+    inputs: &Inputs,
+    named: Named,
+    placed: Placed,
+    timing: Timing,
+) -> Result<Plan> {
+    let Placed { mut workload, mut booked, prefetch, cache, dram, kv_room } = placed;
+    let Named { whole, model, machine, deployment, placement, cpu, served, .. } = named;
     let serving = served.zip(kv_room).and_then(|(served, kv_room)| {
         let parts = serving::Parts {
             whole: &whole,
             machine: &machine,
             own_experts: deployment.own_experts(&model.experts),
-            deployment: deployment.clone(),
+            deployment,
             load: served.load,
             routed: served.routed,
             scheduler: served.scheduler,
             kv_room,
-            is_resident,
-            copies,
+            is_resident: timing.is_resident,
+            copies: machine.copies,
         };
         serving::assemble(&mut resolver, inputs, parts, &mut booked.problems)
     });
+    let exclusive = dram.is_some() && resolver.scenario().placement.tiers == Some(Tiers::Exclusive);
     let (settings, error) = resolver.finish();
     if let Some(error) = error {
         return Err(error);
     }
     let mut cache = cache.ok_or_else(|| Error::new("the cache could not be planned"))?;
-    let exclusive = dram.is_some() && point.scenario.placement.tiers == Some(Tiers::Exclusive);
     cache.plan.costs = fetch_costs(&machine, booked.home, &cache.plan.shape.sizes);
     let asks_more = prefetch.is_some() || exclusive || serving.is_some();
     workload.plan.foretold = foretold::foretold(inputs, &workload, &cache.plan, &placement, asks_more);
@@ -162,25 +237,25 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
         // Both have what either was given.
         shared.bytes = cache.capacity + room;
     }
-    let short = Tier::ALL.into_iter().filter(|tier| rates.is_none() || *tier != Tier::Vram);
+    let short = Tier::ALL.into_iter().filter(|tier| !timing.spills || *tier != Tier::Vram);
     booked.problems.extend(short.filter_map(|tier| booked.ledger.shortfall(tier)));
     booked.problems.extend(cache.problems.iter().cloned());
     Ok(Plan {
         labels: labels(&model, &machine, &booked, &cache, &workload, prefetch.as_ref()),
         settings,
         problems: booked.problems,
-        machine: assemble(&machine, &placement, booked.home, (cpu_rates, exclusive)),
+        machine: assemble(&machine, &placement, booked.home, (cpu, exclusive)),
         placement: PlacementPlan {
             activation_bytes: links::activation_bytes(model.spec.hidden),
             homes: placement.homes,
             miss: placement.miss,
-            offload_tokens: offload,
+            offload_tokens: timing.offload,
             dram,
             exclusive,
         },
         prefetch,
         ledger: booked.ledger,
-        costs,
+        costs: timing.costs,
         cache: cache.plan,
         workload: workload.plan,
         serving: serving.map(Box::new),

@@ -247,7 +247,7 @@ impl Plan {
 
     /// The same where only some experts, by layer and number, can come to lie in it.
     pub fn build_cache_of(&self, holds: impl Fn(u32, u32) -> bool) -> ExpertCache<Box<dyn Policy>> {
-        self.cache.build_with(&[], |layer, expert| holds(layer, expert))
+        self.cache.build_with(&[], holds)
     }
 
     /// The same as it stands before the pass of index `pass`, whose first event has number `event`, where the cache is

@@ -155,7 +155,10 @@ pub(super) fn serving(
 ) -> Workload {
     if policy.needs.future {
         resolver.refuse("cache.policy", |place| {
-            let found = format!("cache.policy: {:?} reads the future, which nobody knows where requests arrive", policy.name);
+            let found = format!(
+                "cache.policy: {:?} reads the future, which nobody knows where requests arrive",
+                policy.name
+            );
             Error::at(place, found).expected("a policy that does not")
         });
     }

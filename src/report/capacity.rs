@@ -31,15 +31,24 @@ pub fn capacity_text(capacity: &Capacity) -> String {
     let mut text = String::new();
     match capacity.sustained_millihertz.and_then(|rate| capacity.probe(rate)) {
         Some(probe) => {
-            let _ = writeln!(text, "Sustains {} requests/s within {}.", rate(probe.rate_millihertz), capacity.slo);
+            let _ = writeln!(
+                text,
+                "Sustains {} requests/s within {}.",
+                rate(probe.rate_millihertz),
+                capacity.slo
+            );
             for limit in &probe.limits {
                 let _ = writeln!(text, "  at that rate  {:<24} {}", limit.limit, time(limit.found_ns));
             }
             if let Some(serving) = probe.row.summary().and_then(|summary| summary.serving.as_deref()) {
                 let tokens = serving.output_tokens_per_s().unwrap_or(0.0);
-                let gpus = if serving.gpus == 1 { "1 GPU".to_owned() } else { format!("{} GPUs", serving.gpus) };
+                let gpus =
+                    if serving.gpus == 1 { "1 GPU".to_owned() } else { format!("{} GPUs", serving.gpus) };
                 let batch = serving.batch.mean();
-                let _ = writeln!(text, "  {gpus}, {tokens:.0} output tokens/s, {batch} requests in a pass on average");
+                let _ = writeln!(
+                    text,
+                    "  {gpus}, {tokens:.0} output tokens/s, {batch} requests in a pass on average"
+                );
             }
         }
         None => {
@@ -50,7 +59,8 @@ pub fn capacity_text(capacity: &Capacity) -> String {
         let at = rate(refused.rate_millihertz);
         match worst(refused) {
             Some(limit) => {
-                let _ = writeln!(text, "At {at} requests/s {} breaks: {}.", limit.limit, time(limit.found_ns));
+                let _ =
+                    writeln!(text, "At {at} requests/s {} breaks: {}.", limit.limit, time(limit.found_ns));
             }
             None => {
                 let _ = writeln!(text, "At {at} requests/s {} requests are turned away.", refused.rejected);

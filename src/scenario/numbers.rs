@@ -168,7 +168,10 @@ mod tests {
         for bad in ["4", "NaN /s", "-1 /s", "inf /s", "1e3 /s", "/s"] {
             assert_eq!(rate(bad), Err(format!("found {bad:?}, {expected}")));
         }
-        assert_eq!(rate("0.0001 /s"), Err("found \"0.0001 /s\", expected a rate of at least \"0.001 /s\"".to_owned()));
+        assert_eq!(
+            rate("0.0001 /s"),
+            Err("found \"0.0001 /s\", expected a rate of at least \"0.001 /s\"".to_owned())
+        );
     }
 
     #[test]
@@ -178,7 +181,8 @@ mod tests {
         assert_eq!(factor(Value::from(3)), Some(3_000_000));
         assert_eq!(factor(Value::from(f64::NAN)), None);
         assert_eq!(factor(Value::from(-1)), None);
-        let dollars = |text: &str| Dollars::from_given(&Value::from(text)).map(|price| price.to_string()).ok();
+        let dollars =
+            |text: &str| Dollars::from_given(&Value::from(text)).map(|price| price.to_string()).ok();
         assert_eq!(dollars("2.50 USD").as_deref(), Some("2.5 USD"));
         assert_eq!(dollars("2.50"), None);
     }

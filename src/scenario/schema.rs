@@ -6,7 +6,6 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
-
 use crate::units::{Bandwidth, Bytes, SimDuration};
 
 use super::Percent;
@@ -14,9 +13,11 @@ use super::choice::{
     AdmissionRule, Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit,
     Overlap, ReplayMode, Router, Tiers,
 };
-use super::schema_serving::{KvSection, ParallelSection, RequestsSection, RouterSection, SchedulerSection, SloSection};
-use super::section::section;
 use super::numbers::Dollars;
+use super::schema_serving::{
+    KvSection, ParallelSection, RequestsSection, RouterSection, SchedulerSection, SloSection,
+};
+use super::section::section;
 use super::values::{CacheCapacity, HitRate, PinnedExpert, Reserve};
 
 section! {

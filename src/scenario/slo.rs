@@ -116,9 +116,8 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let found = parse_slo(text).map(|limits| {
-            limits.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        });
+        let found = parse_slo(text)
+            .map(|limits| limits.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
         assert_eq!(found.unwrap_or_else(|error| error.to_string()), expected, "{text}");
     }
 

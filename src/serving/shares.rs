@@ -60,7 +60,12 @@ const TOKENS_MAX: usize = 1 << 16;
 
 impl ExpertShares {
     /// Of the MoE layers `layers`. `costs` are those of one rank's GPU.
-    pub fn new(shares: &RoutingShares, placement: &Placement, costs: &ExpertCosts, layers: Range<u32>) -> Self {
+    pub fn new(
+        shares: &RoutingShares,
+        placement: &Placement,
+        costs: &ExpertCosts,
+        layers: Range<u32>,
+    ) -> Self {
         let experts = shares.experts as usize;
         let chance = |count: &u64| {
             let chance = (*count as f64 / shares.tokens.max(1) as f64).min(1.0 - 1e-12);
@@ -80,11 +85,23 @@ impl ExpertShares {
             table_of.push(known.unwrap_or(sizes.len()));
             if known.is_none() {
                 sizes.push(size);
-                tables.push((0..=TOKENS_MAX as u64).map(|tokens| costs.time(layer, tokens).as_ns()).collect());
+                tables
+                    .push((0..=TOKENS_MAX as u64).map(|tokens| costs.time(layer, tokens).as_ns()).collect());
             }
         }
         let ranks = placement.shape().ranks as usize;
-        Self { layers, experts, ranks, chances, owners, tables, table_of, known: Vec::new(), events: 0, permille: 0 }
+        Self {
+            layers,
+            experts,
+            ranks,
+            chances,
+            owners,
+            tables,
+            table_of,
+            known: Vec::new(),
+            events: 0,
+            permille: 0,
+        }
     }
 
     /// What a pass of so many tokens is expected to take.
@@ -107,7 +124,11 @@ impl ExpertShares {
         found
     }
 
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "times and tokens, far below 2^53")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "times and tokens, far below 2^53"
+    )]
     fn work_out(&self, tokens: f64) -> ExpectedPass {
         let layers = self.table_of.len();
         let (mut slowest, mut mean, mut busiest, mut distinct, mut uneven) = (0.0, 0.0, 0.0, 0.0, 0.0);

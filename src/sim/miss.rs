@@ -34,7 +34,8 @@ impl<I: ExpertNumber> Simulation<'_, I> {
             match home {
                 LayerHome::Gpu => self.choose_fates(),
                 LayerHome::CpuExperts | LayerHome::Cpu => {
-                    let offload = self.plan.placement.offload_tokens.is_some_and(|least| self.work.rows >= least);
+                    let offload =
+                        self.plan.placement.offload_tokens.is_some_and(|least| self.work.rows >= least);
                     self.set_fates(if offload { Fate::Fetch } else { Fate::Cpu });
                 }
             }

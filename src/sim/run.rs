@@ -3,10 +3,10 @@
 use super::books::{Books, Wait};
 use super::cpu::{CpuJob, CpuWork};
 use super::event::{Device, Happening};
-use super::pace::{Part, Pause};
 use super::fabric::{Fabric, Finished};
 use super::foretold::ForetoldHits;
 use super::layer::{AssumedHits, Fate, LayerEvent};
+use super::pace::{Part, Pause};
 use super::prefetching::Prefetching;
 use super::recorder::{Launch, Recorder};
 use super::serve::serve;

@@ -71,8 +71,11 @@ fn begin(scenario: &ScenarioFile, index: usize, inputs: &Inputs) -> Result<(u64,
     if !is_open {
         let place = point.places.of("requests.arrivals");
         let found = requests.arrivals.map_or("nothing", ArrivalProcess::spelling);
-        return Err(Error::at(place, format!("requests.arrivals: found {found:?}, which has no rate to vary"))
-            .expected("poisson, gamma, uniform or log"));
+        return Err(Error::at(
+            place,
+            format!("requests.arrivals: found {found:?}, which has no rate to vary"),
+        )
+        .expected("poisson, gamma, uniform or log"));
     }
     let plan = plan(&point, inputs)?;
     if !plan.fits() {
@@ -138,8 +141,10 @@ impl Search<'_> {
 
     /// The lowest rate that is not sustained, and the highest below it that is.
     fn bounds(&self) -> (Option<u64>, Option<u64>) {
-        let refused = self.probes.iter().find(|probe| !probe.is_sustained()).map(|probe| probe.rate_millihertz);
-        let below = self.probes.iter().take_while(|probe| refused.is_none_or(|rate| probe.rate_millihertz < rate));
+        let refused =
+            self.probes.iter().find(|probe| !probe.is_sustained()).map(|probe| probe.rate_millihertz);
+        let below =
+            self.probes.iter().take_while(|probe| refused.is_none_or(|rate| probe.rate_millihertz < rate));
         (below.last().map(|probe| probe.rate_millihertz), refused)
     }
 
@@ -227,7 +232,8 @@ fn name_limit(over: &ServingSummary, within: Option<&ServingSummary>) -> Capacit
         return CapacityLimit::BatchLimit;
     }
     let sum = |part: fn(&crate::metrics::GpuUse) -> u64| over.gpu_use.iter().map(part).sum::<u64>();
-    let (busy, waited, exchanged) = (sum(|gpu| gpu.busy_ns), sum(|gpu| gpu.wait_ns), sum(|gpu| gpu.exchange_ns));
+    let (busy, waited, exchanged) =
+        (sum(|gpu| gpu.busy_ns), sum(|gpu| gpu.wait_ns), sum(|gpu| gpu.exchange_ns));
     let active = busy + waited + exchanged;
     if waited * 3 > active {
         return CapacityLimit::ExpertFetches;
@@ -235,6 +241,7 @@ fn name_limit(over: &ServingSummary, within: Option<&ServingSummary>) -> Capacit
     if exchanged * 3 > active {
         return CapacityLimit::Exchange;
     }
-    let idle = within.map_or_else(|| sum(|gpu| gpu.idle_ns), |run| run.gpu_use.iter().map(|gpu| gpu.idle_ns).sum());
+    let idle =
+        within.map_or_else(|| sum(|gpu| gpu.idle_ns), |run| run.gpu_use.iter().map(|gpu| gpu.idle_ns).sum());
     if idle * 20 < active { CapacityLimit::GpuTime } else { CapacityLimit::PassTime }
 }

@@ -65,7 +65,9 @@ pub fn record_point(
     let plan = plan(&point, inputs)?;
     if plan.serving.is_some() {
         let found = "requests.arrivals: found where a timeline of devices is asked for";
-        return Err(Error::at(point.places.of("requests.arrivals"), found).expected("sequences that are replayed"));
+        return Err(
+            Error::at(point.places.of("requests.arrivals"), found).expected("sequences that are replayed")
+        );
     }
     let recorded = if plan.fits() { Some(record(&plan, window)?) } else { None };
     let (summary, timeline) = recorded.unzip();

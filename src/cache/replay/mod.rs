@@ -38,13 +38,21 @@ pub struct Selection {
 }
 
 /// What asks for the experts of a layer: rows of the trace, or selections that somebody picked out of them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub enum Asked<'a, R> {
     /// Every selection of these rows.
     Rows(&'a R),
     /// These, in their order.
     Picked(&'a [Selection]),
 }
+
+impl<R> Clone for Asked<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Asked<'_, R> {}
 
 impl<R: RowRuns> Asked<'_, R> {
     /// How many selections there are in a layer where every token chooses `top_k` experts; those of empty slots count.

@@ -94,8 +94,11 @@ pub(in crate::plan) fn resolve(resolver: &mut Resolver<'_>, model: &ModelPlan) -
     }
     if model.experts.is_empty() && pp > 1 {
         resolver.refuse("parallel.pp", |place| {
-            Error::at(place, format!("parallel.pp: found {pp}, and {} has no routed experts", model.spec.name))
-                .expected("1: dense layers are timed in one piece")
+            Error::at(
+                place,
+                format!("parallel.pp: found {pp}, and {} has no routed experts", model.spec.name),
+            )
+            .expected("1: dense layers are timed in one piece")
         });
         return None;
     }

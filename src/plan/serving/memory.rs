@@ -60,26 +60,31 @@ pub(in crate::plan) fn book(
     Booked { ledger, home, problems: Vec::new() }
 }
 
-/// Room of the KV cache where it is known before the expert cache has its own: a size or a share of what is left.
+/// Room of the KV cache where it is known before the expert cache has its own: a size, or a share of what weights leave.
+/// `experts` are those of one GPU.
 pub(in crate::plan) fn kv_first(
     resolver: &mut Resolver<'_>,
     booked: &mut Booked,
-    has_experts: bool,
+    experts: Bytes,
 ) -> Option<Bytes> {
     let written = resolver.scenario().kv.capacity;
     let cache = &resolver.scenario().cache;
-    let experts_take_rest = has_experts
+    let experts_take_rest = experts > Bytes::ZERO
         && booked.home != ExpertHome::Vram
         && cache.slots_per_layer.is_none()
         && matches!(cache.capacity, None | Some(CacheCapacity::Rest));
-    let free = booked.ledger.free(Tier::Vram);
+    let mut free = booked.ledger.free(Tier::Vram);
+    if booked.home == ExpertHome::Vram {
+        free = free.saturating_sub(experts);
+    }
     let room = match written {
         Some(KvCapacity::Size(size)) => size,
         Some(KvCapacity::Share(share)) => share.of(free),
         Some(KvCapacity::Rest) | None if experts_take_rest => {
             resolver.refuse("kv.capacity", |place| {
                 let found = "kv.capacity and cache.capacity both take the rest of GPU memory";
-                Error::at(place, found).expected("a size or a percentage for one of them, like kv.capacity = \"30 %\"")
+                Error::at(place, found)
+                    .expected("a size or a percentage for one of them, like kv.capacity = \"30 %\"")
             });
             return None;
         }

@@ -11,8 +11,8 @@ pub(super) use conflicts::check;
 pub(super) use deployment::{Deployment, node_gpus, resolve as deployment, sliced};
 pub(super) use memory::{book, kv_first, kv_rest};
 pub(super) use requests::{Load, resolve as load};
-pub(super) use routing::{Routed, check as check_routing, resolve as routed};
 pub use routing::Continuation;
+pub(super) use routing::{Routed, check as check_routing, resolve as routed};
 pub use types::{ExchangeKind, KvPlan, Links, ReplicaRouting, ServingPlan, Slo};
 
 use std::num::NonZeroU32;
@@ -48,10 +48,15 @@ const DISPATCH_ELEMENT_BYTES: u64 = 2;
 pub(super) fn scheduler(resolver: &mut Resolver<'_>) -> SchedulerConfig {
     let section = resolver.scenario().scheduler.clone();
     let max_batch = section.max_batch.map(NonZeroU32::get);
-    let max_batch = resolver.or_default("scheduler.max_batch", max_batch, MAX_BATCH_DEFAULT, "default: vLLM's");
+    let max_batch =
+        resolver.or_default("scheduler.max_batch", max_batch, MAX_BATCH_DEFAULT, "default: vLLM's");
     let budget = section.token_budget.map(NonZeroU32::get);
-    let token_budget =
-        resolver.or_default("scheduler.token_budget", budget, TOKEN_BUDGET_DEFAULT, "default: vLLM's for servers");
+    let token_budget = resolver.or_default(
+        "scheduler.token_budget",
+        budget,
+        TOKEN_BUDGET_DEFAULT,
+        "default: vLLM's for servers",
+    );
     let policy = section.policy.unwrap_or(SchedulerPolicy::Fcfs);
     resolver.or_default("scheduler.policy", section.policy.map(SchedulerPolicy::spelling), "fcfs", "default");
     let config = SchedulerConfig {
@@ -121,7 +126,11 @@ pub(super) fn placement(
         }
         None => {
             if deployment.strategy == Strategy::LoadBalanced || deployment.redundant > 0 {
-                resolver.note("parallel.profile", "the trace itself", "default: so the balance is that of a known load");
+                resolver.note(
+                    "parallel.profile",
+                    "the trace itself",
+                    "default: so the balance is that of a known load",
+                );
             }
             Arc::new(if model.experts.is_empty() { Vec::new() } else { shares.to_vec() })
         }
@@ -255,7 +264,8 @@ fn swap(
     }
     if copies.is_none() {
         resolver.refuse("scheduler.preemption", |place| {
-            Error::at(place, "scheduler.preemption: found \"swap\" where memory is one pool").expected("\"recompute\"")
+            Error::at(place, "scheduler.preemption: found \"swap\" where memory is one pool")
+                .expected("\"recompute\"")
         });
     }
     copies.map(|copies| (copies.curve, copies.curve))

@@ -164,8 +164,11 @@ fn lengths(
         (LengthSource::Empirical, Some(log)) => Some(Lengths::Empirical { pairs: log.pairs().into() }),
         (LengthSource::Log | LengthSource::Empirical, None) => {
             resolver.refuse("requests.lengths", |place| {
-                Error::at(place, format!("requests.lengths: found {:?} without requests.log", source.spelling()))
-                    .expected("the path of a request log, or lengths \"fixed\" or \"lognormal\"")
+                Error::at(
+                    place,
+                    format!("requests.lengths: found {:?} without requests.log", source.spelling()),
+                )
+                .expected("the path of a request log, or lengths \"fixed\" or \"lognormal\"")
             });
             None
         }
@@ -220,7 +223,8 @@ fn extent(resolver: &mut Resolver<'_>, arrivals: ArrivalProcess, has_log: bool) 
         resolver.given("requests.duration", duration);
         if count.is_some() {
             resolver.refuse("requests.count", |place| {
-                Error::at(place, "requests.count: found beside requests.duration").expected("only one of them")
+                Error::at(place, "requests.count: found beside requests.duration")
+                    .expected("only one of them")
             });
         }
         return Extent::Duration { ns: duration.as_ns() };
@@ -251,7 +255,8 @@ fn shares<'a>(resolver: &mut Resolver<'_>, key: &str, written: &'a [String]) -> 
             Some(found) => all.push(found),
             None => {
                 resolver.refuse(key, |place| {
-                    Error::at(place, format!("{key}: found {text:?}")).expected("a name and a share like \"code: 50 %\"")
+                    Error::at(place, format!("{key}: found {text:?}"))
+                        .expected("a name and a share like \"code: 50 %\"")
                 });
                 return None;
             }
@@ -280,11 +285,17 @@ fn domains(resolver: &mut Resolver<'_>) -> Option<Vec<DomainShare>> {
         });
         return None;
     }
-    let last = |name: &str, begin: f64| end.iter().find(|(other, _)| *other == name).map_or(begin, |(_, share)| *share);
+    let last = |name: &str, begin: f64| {
+        end.iter().find(|(other, _)| *other == name).map_or(begin, |(_, share)| *share)
+    };
     Some(
         begin
             .iter()
-            .map(|(name, share)| DomainShare { name: (*name).to_owned(), begin: *share, end: last(name, *share) })
+            .map(|(name, share)| DomainShare {
+                name: (*name).to_owned(),
+                begin: *share,
+                end: last(name, *share),
+            })
             .collect(),
     )
 }
@@ -295,7 +306,8 @@ fn priorities(resolver: &mut Resolver<'_>) -> Option<Vec<PriorityShare>> {
     for (name, share) in shares(resolver, "requests.priorities", &written)? {
         let Ok(priority) = name.parse() else {
             resolver.refuse("requests.priorities", |place| {
-                Error::at(place, format!("requests.priorities: found {name:?}")).expected("a priority from 0 to 255")
+                Error::at(place, format!("requests.priorities: found {name:?}"))
+                    .expected("a priority from 0 to 255")
             });
             return None;
         };

@@ -120,7 +120,9 @@ fn rows(
         ));
     }
     for (name, count) in set.domains.iter().zip(foreign).filter(|(_, count)| *count > 0) {
-        notes.push(format!("the trace has no category {name:?}: its {count} requests draw from all sequences"));
+        notes.push(format!(
+            "the trace has no category {name:?}: its {count} requests draw from all sequences"
+        ));
     }
     Ok(Routed {
         trace: Arc::clone(&continuation.continued.trace),

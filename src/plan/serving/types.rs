@@ -79,7 +79,11 @@ pub struct KvPlan {
 impl KvPlan {
     /// An empty cache.
     pub fn build(&self) -> KvCache {
-        KvCache::new(self.shape.clone(), self.capacity, if self.reuses_prefixes { self.hash_tokens } else { 0 })
+        KvCache::new(
+            self.shape.clone(),
+            self.capacity,
+            if self.reuses_prefixes { self.hash_tokens } else { 0 },
+        )
     }
 }
 

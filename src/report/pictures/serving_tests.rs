@@ -92,7 +92,11 @@ fn what_has_nothing_to_show_is_left_out() {
     let alone = &rates()[6..];
     let files: Vec<&str> = drawn(alone).into_keys().collect();
     assert_eq!(files, ["memory", "serving_distribution", "serving_over_time", "serving_vram"]);
-    holds(&drawn(alone), "serving_over_time", &["requests and tokens over time", "12 requests/s · ", "42 preempted"]);
+    holds(
+        &drawn(alone),
+        "serving_over_time",
+        &["requests and tokens over time", "12 requests/s · ", "42 preempted"],
+    );
     let empty = drawn(&[row(0, &[], ServingSummary::default())]);
     assert_eq!(empty.into_keys().collect::<Vec<_>>(), ["memory"]);
 }

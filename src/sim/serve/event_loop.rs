@@ -123,7 +123,8 @@ impl Serving<'_> {
         for (index, replica) in self.replicas.iter().enumerate() {
             let (requests, bytes) = (replica.requests(), replica.kv_bytes());
             if requests > 0 || bytes > 0 {
-                let found = format!("replica {index} ends with {requests} requests and {bytes} bytes of KV cache");
+                let found =
+                    format!("replica {index} ends with {requests} requests and {bytes} bytes of KV cache");
                 return Err(Error::new(found).expected("none"));
             }
         }
@@ -166,7 +167,8 @@ impl Serving<'_> {
         let rank = self.replicas[replica].least_loaded_rank();
         self.slices.counts(now).arrived += 1;
         let view = self.serving.requests.view(request, now);
-        let hashes = if self.serving.kv.reuses_prefixes { self.serving.requests.hashes_of(request) } else { &[] };
+        let hashes =
+            if self.serving.kv.reuses_prefixes { self.serving.requests.hashes_of(request) } else { &[] };
         let found = self.replicas[replica].schedulers[rank].arrive(view, hashes);
         let progress = self.requests.progress_mut(request);
         progress.arrival = now;
@@ -217,8 +219,12 @@ impl Serving<'_> {
         self.books.before(&replica.flights[flight]);
         self.slices.counts(now).preemptions +=
             replica.flights[flight].batches.iter().map(|batch| batch.preempted.len() as u64).sum::<u64>();
-        let cut: Vec<RequestId> =
-            replica.flights[flight].batches.iter().flat_map(|batch| &batch.ended_by_capacity).copied().collect();
+        let cut: Vec<RequestId> = replica.flights[flight]
+            .batches
+            .iter()
+            .flat_map(|batch| &batch.ended_by_capacity)
+            .copied()
+            .collect();
         if any {
             for batch in &replica.flights[flight].batches {
                 for slot in batch.slots.iter().filter(|slot| slot.is_prefill) {
@@ -231,7 +237,8 @@ impl Serving<'_> {
             under_way.describe(&mut self.requests, |rank| shared.then_some(used[rank]));
             (under_way.is_under_way, under_way.stage, under_way.began) = (true, 0, now);
             let end = replica.time_stage(0, flight, now + swap)?;
-            self.engine.schedule_at(end, Happening::StageDone { replica: small(index), flight: small(flight) });
+            self.engine
+                .schedule_at(end, Happening::StageDone { replica: small(index), flight: small(flight) });
         }
         let replica = &self.replicas[index];
         let stands = replica.flights.iter().all(|flight| !flight.is_under_way);
@@ -337,7 +344,8 @@ impl Serving<'_> {
                 levels.waiting += scheduler.waiting() as u64;
             }
             levels.kv_bytes += self.serving.kv_of_all(replica.kv_bytes());
-            levels.expert_bytes += replica.stages.iter().map(|stage| stage.timer.expert_bytes().get()).sum::<u64>();
+            levels.expert_bytes +=
+                replica.stages.iter().map(|stage| stage.timer.expert_bytes().get()).sum::<u64>();
             levels.busy += u64::from(replica.flights.iter().any(|flight| flight.is_under_way));
         }
         self.books.kv_peak_bytes = self.books.kv_peak_bytes.max(levels.kv_bytes);

@@ -32,7 +32,11 @@ impl Flight {
 
     /// Describes what each rank's batch asks of the model. `kv_bytes` are those in use on each rank, where the expert
     /// cache has the rest of the room.
-    pub(super) fn describe(&mut self, requests: &mut Requests<'_>, kv_bytes: impl Fn(usize) -> Option<Bytes>) {
+    pub(super) fn describe(
+        &mut self,
+        requests: &mut Requests<'_>,
+        kv_bytes: impl Fn(usize) -> Option<Bytes>,
+    ) {
         for (rank, (batch, work)) in self.batches.iter().zip(&mut self.works).enumerate() {
             describe(batch, work, requests);
             work.kv_bytes = kv_bytes(rank);
@@ -68,7 +72,9 @@ fn describe(batch: &Batch, work: &mut Work, requests: &mut Requests<'_>) {
         let after = slot.context + slot.tokens;
         let next = match slot.emits {
             true => u32::from(!requests.is_last(slot.request, generated + 1)),
-            false => slot.tokens.min((requests.request(slot.request).prompt_tokens + generated).saturating_sub(after)),
+            false => slot
+                .tokens
+                .min((requests.request(slot.request).prompt_tokens + generated).saturating_sub(after)),
         };
         if next > 0 {
             requests.rows(slot.request, (after, next), &mut work.next_runs);

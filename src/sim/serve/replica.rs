@@ -31,7 +31,8 @@ pub(super) struct Replica<'a> {
 impl<'a> Replica<'a> {
     pub(super) fn new(plan: &ServingPlan, timers: Vec<Box<dyn Timer + 'a>>) -> Result<Self> {
         let ranks = plan.layout.dp as usize;
-        let schedulers = (0..ranks).map(|_| Scheduler::new(plan.scheduler, plan.kv.build())).collect::<Result<_>>()?;
+        let schedulers =
+            (0..ranks).map(|_| Scheduler::new(plan.scheduler, plan.kv.build())).collect::<Result<_>>()?;
         let flights = timers.iter().map(|_| Flight::new(ranks)).collect();
         let stage = |timer| PipelineStage { timer, is_busy: false, queue: VecDeque::new() };
         Ok(Self { schedulers, stages: timers.into_iter().map(stage).collect(), flights, is_trying: false })

@@ -86,6 +86,10 @@ impl<'a> Requests<'a> {
         let Some(route) = self.plan.routes.get(id.index()) else { return };
         self.runs.clear();
         route.rows_of(from, tokens, &mut self.runs);
-        out.extend(self.runs.iter().map(|(first_row, rows)| RowRun { first_row: *first_row, rows: u64::from(*rows) }));
+        out.extend(
+            self.runs
+                .iter()
+                .map(|(first_row, rows)| RowRun { first_row: *first_row, rows: u64::from(*rows) }),
+        );
     }
 }

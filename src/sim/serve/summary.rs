@@ -5,8 +5,8 @@ use super::requests::{Progress, Stage};
 use super::timer::StageBooks;
 use crate::error::Result;
 use crate::metrics::{
-    Energy, ExpertLoad, Goodput, GpuUse, KvUse, LinkUse, Price, Quantiles, RequestCounts, ServingSummary, Summary,
-    TokenCounts, quantile,
+    Energy, ExpertLoad, Goodput, GpuUse, KvUse, LinkUse, Price, Quantiles, RequestCounts, ServingSummary,
+    Summary, TokenCounts, quantile,
 };
 use crate::serving::RequestId;
 use crate::trace::stats::LoadStats;
@@ -33,9 +33,8 @@ impl Serving<'_> {
         let (requests, tokens) = self.counts();
         let latencies = self.latencies();
         let stages = self.replicas.iter_mut().map(|replica| std::mem::take(&mut replica.stages));
-        let books: Vec<Vec<StageBooks>> = stages
-            .map(|stages| stages.into_iter().map(|stage| stage.timer.finish(span)).collect())
-            .collect();
+        let books: Vec<Vec<StageBooks>> =
+            stages.map(|stages| stages.into_iter().map(|stage| stage.timer.finish(span)).collect()).collect();
         let replicas = u64::from(self.serving.replicas);
         let slices = std::mem::replace(&mut self.slices, super::slices::Slices::new());
         let (slices, kv_mean_bytes) = slices.finish(crate::units::SimTime::ZERO + span, replicas);
@@ -81,7 +80,11 @@ impl Serving<'_> {
             price: self.serving.microdollars_per_gpu_hour.map(|each| Price {
                 microdollars_per_hour: each * replicas * u64::from(self.serving.layout.gpus()),
             }),
-            goodput: self.serving.slo.as_ref().map(|slo| Goodput { slo: slo.text.clone(), met: latencies.met }),
+            goodput: self
+                .serving
+                .slo
+                .as_ref()
+                .map(|slo| Goodput { slo: slo.text.clone(), met: latencies.met }),
             gpu_use,
             slices,
             notes: self.serving.notes.clone(),
@@ -213,7 +216,13 @@ fn whole(serving: ServingSummary, books: &[Vec<StageBooks>], span: SimDuration, 
             let busy = first.gpus.first().map_or(SimDuration::ZERO, |gpu| gpu.busy);
             let idle_ns = span.as_ns().saturating_sub(busy.as_ns());
             let jobs = serving.passes / serving.replicas.max(1);
-            summary.links.push(LinkUse { name: "gpu".to_owned(), bytes: 0, jobs, busy_ns: busy.as_ns(), idle_ns });
+            summary.links.push(LinkUse {
+                name: "gpu".to_owned(),
+                bytes: 0,
+                jobs,
+                busy_ns: busy.as_ns(),
+                idle_ns,
+            });
         }
     }
     // Every layer of every stage counts a token; there are as many tokens as on the first stage.
