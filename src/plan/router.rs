@@ -70,7 +70,8 @@ pub(super) fn check(resolver: &mut Resolver<'_>) {
         return;
     }
     let why = if workload.trace.is_some() { "beside workload.trace" } else { "without workload.router" };
-    let RouterSection { top_k, temperature, noise, balance, domains, domain_tilt } = &resolver.scenario().router;
+    let RouterSection { top_k, temperature, noise, balance, domains, domain_tilt } =
+        &resolver.scenario().router;
     for (key, is_there) in [
         ("router.top_k", top_k.is_some()),
         ("router.temperature", temperature.is_some()),
@@ -141,8 +142,12 @@ fn specification(resolver: &mut Resolver<'_>, model: &ModelPlan, router: Router)
     let sequences = number(sequences.max(section.batch.map_or(1, |batch| u64::from(batch.get()))));
     let decode = number(section.decode_tokens.map_or(usual.decode_tokens, std::num::NonZeroU64::get));
     let why = if served { "default: requests go on beyond it" } else { "default: no prompt" };
-    let prompt =
-        number(resolver.or_default("workload.prompt_tokens", section.prompt_tokens, usual.prompt_tokens, why));
+    let prompt = number(resolver.or_default(
+        "workload.prompt_tokens",
+        section.prompt_tokens,
+        usual.prompt_tokens,
+        why,
+    ));
     let top_k = resolver.scenario().router.top_k.map(std::num::NonZeroU32::get);
     if let Some(top_k) = top_k {
         resolver.given("router.top_k", top_k);

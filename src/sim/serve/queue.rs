@@ -78,7 +78,8 @@ fn arrivals_ns(plan: &Plan) -> Vec<u64> {
 fn m_m_1(rate_per_s: u64, seed: u64) {
     const SERVICES_PER_S: u64 = 1000;
     let load = planned(rate_per_s, seed);
-    let gaps: Vec<u64> = arrivals_ns(&planned(SERVICES_PER_S, seed + 1)).windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let gaps: Vec<u64> =
+        arrivals_ns(&planned(SERVICES_PER_S, seed + 1)).windows(2).map(|pair| pair[1] - pair[0]).collect();
     let times_ns = [gaps, vec![1_000_000_000 / SERVICES_PER_S]].concat();
     let passes = Rc::new(Cell::new(0));
     let serving = load.serving.as_ref().unwrap();
