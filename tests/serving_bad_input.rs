@@ -10,8 +10,10 @@ mod binary;
 mod serving;
 
 use binary::{Said, program};
+use moesim::metrics::Outcome;
 use moesim::plan::{Inputs, plan};
 use moesim::scenario::ScenarioFile;
+use moesim::sweep::run_point;
 use serving::{Bench, bench};
 
 /// Every test adds lines from the eleventh on.
@@ -354,16 +356,16 @@ fn a_timeline_is_of_replays() {
 #[test]
 fn what_does_not_fit_is_a_row() {
     let checker = Checker::new();
-    checker.write(
-        "s.toml",
-        &scenario("vram", &format!("{REQUESTS}[sweep]\nkv.capacity = [\"1 MiB\", \"24 GiB\", \"1 GiB\"]\n")),
-    );
-    let said = checker.run(&["sweep", "s.toml", "--output", "out", "--threads", "1"]);
-    assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.stderr.contains("2 of 3 points cannot run"), "{said:?}");
-    let small = checker.run(&["run", "s.toml", "--point", "0"]).stdout;
-    let why = "cannot run: kv.capacity: 1.00 MiB of GPU memory are left for the KV cache, and the shortest prompt, 1024 tokens, needs ";
-    assert!(small.contains(why), "{small}");
-    let large = checker.run(&["run", "s.toml", "--point", "1"]).stdout;
+    let axis = "[sweep]\nkv.capacity = [\"1 MiB\", \"24 GiB\", \"1 GiB\"]\n";
+    let text = scenario("vram", &format!("{REQUESTS}{axis}"));
+    let file = ScenarioFile::parse(&text, &checker.bench.folder().join("s.toml"), &[]).unwrap();
+    let reasons = |index: usize| match run_point(&file, index, &checker.inputs).unwrap().outcome {
+        Outcome::Done(_) => Vec::new(),
+        Outcome::CannotRun(reasons) => reasons,
+    };
+    let small = "kv.capacity: 1.00 MiB of GPU memory are left for the KV cache, and the shortest prompt, 1024 tokens, needs ";
+    assert!(reasons(0)[0].starts_with(small), "{:?}", reasons(0));
+    let large = &reasons(1)[0];
     assert!(large.contains("of VRAM, has 24.0 GiB") && large.contains("kv cache 24.0 GiB"), "{large}");
+    assert!(reasons(2).is_empty());
 }

@@ -1,15 +1,16 @@
-//! Requests served on one thread and on two: the same files, to the byte.
+//! Requests served on one thread and on two, alone and in a sweep: the same rows, to the byte. That files of equal rows are
+//! equal is in `determinism.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 #[allow(dead_code, reason = "each test file uses a part of it")]
-#[path = "common/binary.rs"]
-mod binary;
-#[allow(dead_code, reason = "each test file uses a part of it")]
 #[path = "serving/mod.rs"]
 mod serving;
 
-use binary::{Said, assert_same_files, program};
+use moesim::metrics::Row;
+use moesim::plan::Inputs;
+use moesim::scenario::ScenarioFile;
+use moesim::sweep::{Stop, run_point, run_points};
 
 const SCENARIO: &str = r#"
 seed = 5
@@ -40,22 +41,24 @@ scheduler.preemption = ["recompute", "swap"]
 seed = [1, 2]
 "#;
 
+fn json(rows: &[Row]) -> String {
+    serde_json::to_string_pretty(rows).unwrap()
+}
+
 #[test]
 fn any_number_of_threads() {
     let bench = serving::bench();
-    let folder = bench.folder();
-    std::fs::write(folder.join("load.toml"), SCENARIO).unwrap();
-    let succeed = |args: &[&str]| {
-        let said: Said = program(folder).args(args).output().unwrap().into();
-        assert_eq!(said.code, Some(0), "{said:?}");
-        said.stdout
+    let file = ScenarioFile::parse(SCENARIO, &bench.folder().join("load.toml"), &[]).unwrap();
+    let all: Vec<usize> = (0..file.len()).collect();
+    let swept = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| run_points(&file, &all, &Inputs::default(), &Stop::default(), |_| Ok(())).unwrap())
     };
-    for threads in ["1", "2"] {
-        succeed(&["sweep", "load.toml", "--threads", threads, "--output", threads, "--quiet"]);
-    }
-    assert_same_files(&folder.join("1"), &folder.join("2"));
-    let alone = succeed(&["run", "load.toml", "--point", "15", "--json"]);
-    assert_eq!(alone, succeed(&["run", "load.toml", "--point", "15", "--json"]));
-    let preempts = |line: &str| line.trim().starts_with("\"preemptions\": ") && !line.contains(": 0");
-    assert!(alone.lines().any(preempts), "the scenario has too much memory for the test");
+    let (one, two) = (swept(1), swept(2));
+    assert_eq!(json(&one), json(&two));
+    assert_eq!(one.len(), 16);
+    let alone = run_point(&file, 15, &Inputs::default()).unwrap();
+    assert_eq!(json(&[alone]), json(&one[15..]));
+    let preempted = |row: &Row| row.summary().is_some_and(|summary| serving::of(summary).kv.preemptions > 0);
+    assert!(one.iter().any(preempted), "the scenario has too much memory for the test");
 }
