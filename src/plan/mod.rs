@@ -92,7 +92,8 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
     } else {
         memory::book(&mut resolver, &model, &machine, &workload, &placement)
     };
-    let kv_first = served.as_ref().and_then(|_| serving::kv_first(&mut resolver, &mut booked));
+    let own_experts = placement.gpu_experts(&model);
+    let kv_first = served.as_ref().and_then(|_| serving::kv_first(&mut resolver, &mut booked, own_experts));
     let prefetch = predictor.map(|row| (row, machine.overlap)).and_then(|settings| {
         prefetch::resolve(&mut resolver, inputs, &model, &workload, settings, &mut booked)
     });

@@ -60,14 +60,22 @@ pub(in crate::plan) fn book(
     Booked { ledger, home, problems: Vec::new() }
 }
 
-/// Room of the KV cache where it is known before the expert cache has its own: a size or a share of what is left.
-pub(in crate::plan) fn kv_first(resolver: &mut Resolver<'_>, booked: &mut Booked) -> Option<Bytes> {
+/// Room of the KV cache where it is known before the expert cache has its own: a size, or a share of what weights leave.
+/// `experts` are those that GPU memory holds where it is their home.
+pub(in crate::plan) fn kv_first(
+    resolver: &mut Resolver<'_>,
+    booked: &mut Booked,
+    experts: Bytes,
+) -> Option<Bytes> {
     let written = resolver.scenario().kv.capacity;
     let cache = &resolver.scenario().cache;
     let experts_take_rest = booked.home != ExpertHome::Vram
         && cache.slots_per_layer.is_none()
         && matches!(cache.capacity, None | Some(CacheCapacity::Rest));
-    let free = booked.ledger.free(Tier::Vram);
+    let mut free = booked.ledger.free(Tier::Vram);
+    if booked.home == ExpertHome::Vram {
+        free = Bytes::new(free.get().saturating_sub(experts.get()));
+    }
     let room = match written {
         Some(KvCapacity::Size(size)) => size,
         Some(KvCapacity::Share(share)) => share.of(free),
