@@ -29,6 +29,7 @@ fn memory_only() -> GpuRates {
 fn overheads(graphs: bool) -> Overheads {
     Overheads {
         per_pass: SimDuration::from_ns(1_000_000),
+        per_request: SimDuration::ZERO,
         per_layer: SimDuration::from_ns(1000),
         launch: SimDuration::from_ns(10),
         launches_per_layer: 7,

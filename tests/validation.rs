@@ -427,3 +427,74 @@ fn every_shipped_series_is_within_its_band() {
         }
     }
 }
+
+/// A series under load: few users on a small card.
+fn served(metric: &str, extra: &str) -> String {
+    format!(
+        r#"
+[series]
+id = "served"
+title = "Users of a closed loop"
+source = "this test"
+metric = "{metric}"
+unit = "ms"
+report_only = "no measurement"
+
+[scenario]
+model.name = "olmoe-1b-7b"
+quant.scheme = "q4_k_m"
+hardware.gpu = "rtx4090"
+placement.experts = "vram"
+workload.trace = "{}"
+requests = {{ arrivals = "closed", users = 4, count = 8, lengths = "fixed", prompt_tokens = 64, output_tokens = 9, routing = "counts" }}
+{extra}
+
+[[row]]
+id = "a"
+measured = 1
+"#,
+        root().join("traces/olmoe-1b-7b.moetrace").display()
+    )
+}
+
+#[test]
+fn times_of_requests_add_up() {
+    let of = |metric: &str, extra: &str| judge(&served(metric, extra)).rows[0].predicted;
+    let (tpot, ttft) = (of("tpot_ms", ""), of("ttft_ms", ""));
+    // Four requests come and go together, so every pass has all of them.
+    let each = "engine.per_request_overhead = \"1 ms\"";
+    assert!((of("tpot_ms", each) - tpot - 4.0).abs() < 1e-9);
+    assert!((of("ttft_ms", each) - ttft - 4.0).abs() < 1e-9);
+    // Eight answers of nine tokens in two rounds of a first token and eight more.
+    let rate = of("output_tokens_per_s", "");
+    assert!((rate - 72.0 / (2.0 * (ttft + 8.0 * tpot) / 1e3)).abs() < 1e-3, "{rate}");
+}
+
+#[test]
+fn two_metrics_are_fitted_together() {
+    // 18.18 and 9 GB/s have the least relative errors at 10.81, which is 2 MB in 10 us and at 11.42 GB/s.
+    let partner = OTHER
+        .replace("measured = 20", "measured = 9")
+        .replace("unit = \"GB/s\"", "unit = \"GB/s\"\nnotes = \"slower\"");
+    let text = COPY.replace("metric = ", "fitted_with = \"other\"\nmetric = ");
+    let place = Place::new(&[("copy.toml", &text), ("other.toml", &partner)]);
+    let alone = place.text("calibrate scenarios/validation/copy.toml --json", 0);
+    let both: serde_json::Value = serde_json::from_str(&alone).unwrap();
+    assert_eq!(both["with"]["series"], "other");
+    assert_eq!(both["parameters"][0]["value"], "11.42 GB/s");
+    let told = place.text("calibrate scenarios/validation/copy.toml", 0);
+    assert!(told.contains("and of other (rows: 1): MAPE"), "{told}");
+    let lost = partner.replace("parameters_from = \"copy\"\n", "");
+    let place = Place::new(&[("copy.toml", &text), ("other.toml", &lost)]);
+    let said = place.run("calibrate scenarios/validation/copy.toml");
+    assert_eq!(said.status.code(), Some(2));
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("\"other\" does not take its parameters from here"), "{said}");
+}
+
+/// A share of what weights leave is one of what all weights leave, experts that live in GPU memory included.
+#[test]
+fn a_share_of_gpu_memory_for_the_kv_cache_leaves_room_for_experts() {
+    let all = judge(&served("ttft_ms", "")).rows[0].predicted;
+    assert_eq!(judge(&served("ttft_ms", "kv.capacity = \"90 %\"")).rows[0].predicted, all);
+}

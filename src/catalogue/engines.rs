@@ -142,6 +142,9 @@ pub struct EngineProfile {
     pub cpu_layer_overhead: Sourced<SimDuration>,
     /// Fixed time of one pass: sampling, graph launch, host code.
     pub per_token_overhead: Sourced<SimDuration>,
+    /// Time for each sequence of a pass: its part of scheduling, sampling and answering. None: not told from the time of a
+    /// pass.
+    pub per_request_overhead: Option<Sourced<SimDuration>>,
     /// What runs at the same time.
     pub overlap: Sourced<Overlap>,
     /// Whether operations are replayed as one graph, which spares their launches.
@@ -242,6 +245,7 @@ impl Entry for EngineProfile {
             Some(Fact::new("per_layer_overhead", &self.per_layer_overhead)),
             Some(Fact::new("cpu_layer_overhead", &self.cpu_layer_overhead)),
             Some(Fact::new("per_token_overhead", &self.per_token_overhead)),
+            Fact::optional("per_request_overhead", self.per_request_overhead.as_ref()),
             Some(Fact::new("overlap", &self.overlap)),
             Some(Fact::new("graphs", &self.graphs)),
             Fact::optional("prefill_offload_tokens", self.prefill_offload_tokens.as_ref()),

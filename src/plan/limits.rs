@@ -96,6 +96,8 @@ impl Run<'_> {
         let launches = if overheads.graphs { 0 } else { u128::from(overheads.launches_per_layer) };
         vec![
             ("engine.per_token_overhead", passes * ns(overheads.per_pass)),
+            // Every sequence of a pass has a token in it.
+            ("engine.per_request_overhead", self.rows() * ns(overheads.per_request)),
             ("engine.per_layer_overhead", passes * layers * ns(overheads.per_layer)),
             // Each fetched expert may be a launch of its own, beside one for the resident ones of a layer and those of the
             // layer's other operations.

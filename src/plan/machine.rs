@@ -185,7 +185,14 @@ fn overheads(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overheads {
     let launch = pick("engine.kernel_launch", section.kernel_launch, by_engine);
     let per_layer =
         pick("engine.per_layer_overhead", section.per_layer_overhead, engine.per_layer_overhead.value);
-    Overheads { per_pass, per_layer, launch, launches_per_layer, graphs }
+    let per_request = match (section.per_request_overhead, &engine.per_request_overhead) {
+        (None, None) => SimDuration::ZERO,
+        (written, profile) => {
+            let profile = profile.as_ref().map_or(SimDuration::ZERO, |time| time.value);
+            resolver.or_default("engine.per_request_overhead", written, profile, &origin)
+        }
+    };
+    Overheads { per_pass, per_request, per_layer, launch, launches_per_layer, graphs }
 }
 
 fn overlap(resolver: &mut Resolver<'_>, engine: &EngineProfile) -> Overlap {

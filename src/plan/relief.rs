@@ -123,14 +123,18 @@ impl Plan {
     }
 
     fn halve_overheads(&mut self) -> Option<()> {
-        let Overheads { per_pass, per_layer, launch, .. } = *self.costs.overheads();
+        let Overheads { per_pass, per_request, per_layer, launch, .. } = *self.costs.overheads();
         let fixed = self.costs.experts().kernel().fixed();
         let of_cpu = self.machine.cpu.map_or(SimDuration::ZERO, |cpu| cpu.layer_overhead);
-        if [per_pass, per_layer, launch, fixed, of_cpu].into_iter().all(|time| time == SimDuration::ZERO) {
+        if [per_pass, per_request, per_layer, launch, fixed, of_cpu]
+            .into_iter()
+            .all(|time| time == SimDuration::ZERO)
+        {
             return None;
         }
         let overheads = Overheads {
             per_pass: half(per_pass),
+            per_request: half(per_request),
             per_layer: half(per_layer),
             launch: half(launch),
             ..*self.costs.overheads()

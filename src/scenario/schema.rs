@@ -153,6 +153,8 @@ section! {
         per_layer_overhead: SimDuration = "\"20 us\"",
         /// Fixed time per decoded token.
         per_token_overhead: SimDuration = "\"4 ms\"",
+        /// Time per sequence of a pass: its part of scheduling, sampling and answering.
+        per_request_overhead: SimDuration = "\"50 us\"",
         /// Which copies run beside computation: none, within-layer or across-layers.
         overlap: Overlap = "\"none\"",
         /// Share of the GPU's bandwidth that weight reads reach.

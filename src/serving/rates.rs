@@ -23,6 +23,8 @@ impl GpuRates {
 pub struct Overheads {
     /// Once per pass: sampling, host work, graph launch.
     pub per_pass: SimDuration,
+    /// Once per sequence in a pass: its part of the scheduler's, the sampler's and the server's work.
+    pub per_request: SimDuration,
     /// Once per model layer, whether or not its operations are replayed as a graph.
     pub per_layer: SimDuration,
     /// Once per launch of a group of routed experts, and what one launch from the host costs.
@@ -34,6 +36,11 @@ pub struct Overheads {
 }
 
 impl Overheads {
+    /// What a pass over so many sequences costs beside its layers.
+    pub fn of_pass(&self, sequences: u64) -> SimDuration {
+        self.per_pass + self.per_request.times(sequences)
+    }
+
     /// What one layer costs beside its operations.
     pub fn of_layer(&self) -> SimDuration {
         let launches = if self.graphs { 0 } else { u64::from(self.launches_per_layer) };

@@ -84,6 +84,11 @@ impl Work {
         self.groups.iter().map(|group| group.context).max().unwrap_or(0)
     }
 
+    /// Sequences of this rank.
+    pub fn sequences(&self) -> u64 {
+        self.groups.iter().map(|group| u64::from(group.sequences)).sum()
+    }
+
     /// Tokens of this rank's sequences.
     pub fn own_rows(&self) -> u64 {
         self.groups.iter().map(|group| u64::from(group.sequences) * group.tokens).sum()

@@ -240,7 +240,8 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         self.layer = self.part.layers.start;
         self.plan.costs.stretch_costs(&self.work, &mut self.stretch_costs);
         let first = self.part.layers.start == 0;
-        self.begin_layer(if first { self.plan.costs.overheads().per_pass } else { SimDuration::ZERO });
+        let once = self.plan.costs.overheads().of_pass(self.work.sequences());
+        self.begin_layer(if first { once } else { SimDuration::ZERO });
     }
 
     fn begin_sequence(&mut self, is_another: bool) {

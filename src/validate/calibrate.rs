@@ -61,6 +61,19 @@ pub struct Parameter {
     pub determined: Option<Determined>,
 }
 
+/// Another metric of the same measurements.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Partner {
+    /// Its series.
+    pub series: String,
+    /// Its rows.
+    pub rows: usize,
+    /// Errors with the values of the file.
+    pub before: SeriesErrors,
+    /// Errors with the fitted values.
+    pub after: SeriesErrors,
+}
+
 /// What a fit came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Calibration {
@@ -78,18 +91,21 @@ pub struct Calibration {
     pub before: SeriesErrors,
     /// Errors with the fitted values.
     pub after: SeriesErrors,
+    /// The series whose rows were fitted to as well.
+    pub with: Option<Partner>,
     /// Whether parameters are settings of a scenario.
     #[serde(skip)]
     pub(super) of_simulation: bool,
 }
 
 /// Fits the parameters named by `keys` (all in the file's `[fit]` where there are none) within their bounds, by least
-/// squares of relative errors; the others keep the values of the file. The result depends on nothing but the file and
-/// what it names.
+/// squares of relative errors; the others keep the values of the file. Rows of the series that `fitted_with` names count
+/// as the series' own. The result depends on nothing but the file and what it names.
 ///
 /// # Errors
 /// A key that is not in `[fit]`, fewer rows than parameters, and what is wrong with any row's scenario.
 pub fn calibrate(series: &Series, keys: &[String], inputs: &Inputs) -> Result<Calibration> {
+    let partner = series.partner()?;
     let chosen = chosen(series, keys)?;
     let axes: Vec<Axis> =
         chosen.iter().map(|at| Axis::new(series.fits[*at].low, series.fits[*at].high)).collect();
@@ -103,8 +119,12 @@ pub fn calibrate(series: &Series, keys: &[String], inputs: &Inputs) -> Result<Ca
         fits
     };
     let residuals = |places: &[f64]| -> Result<Vec<f64>> {
-        let predicted = series.predict(&with(places), inputs)?;
-        Ok(series.rows.iter().zip(predicted).map(|(row, predicted)| predicted / row.base - 1.0).collect())
+        let fits = with(places);
+        let mut errors = relative_errors(series, &fits, inputs)?;
+        if let Some(partner) = &partner {
+            errors.extend(relative_errors(partner, &fits, inputs)?);
+        }
+        Ok(errors)
     };
     let of_simulation = matches!(series.predictor, Predictor::Simulation);
     let effort = if of_simulation { SIMULATION } else { FORMULA };
@@ -122,16 +142,29 @@ pub fn calibrate(series: &Series, keys: &[String], inputs: &Inputs) -> Result<Ca
             parameter(before, after, places[index], determined)
         })
         .collect();
+    let errors = |series: &Series, fits: &[Fit]| -> Result<SeriesErrors> {
+        Ok(series.against(&series.predict(fits, inputs)?).errors)
+    };
+    let with = partner.as_ref().map(|partner| -> Result<Partner> {
+        let (before, after) = (errors(partner, &series.fits)?, errors(partner, &fits)?);
+        Ok(Partner { series: partner.id.clone(), rows: partner.rows.len(), before, after })
+    });
     Ok(Calibration {
         series: series.id.clone(),
         probe: series.predictor.name().to_owned(),
         rows: series.rows.len(),
         evaluations,
         parameters,
-        before: series.against(&series.predict(&series.fits, inputs)?).errors,
-        after: series.against(&series.predict(&fits, inputs)?).errors,
+        before: errors(series, &series.fits)?,
+        after: errors(series, &fits)?,
+        with: with.transpose()?,
         of_simulation,
     })
+}
+
+fn relative_errors(series: &Series, fits: &[Fit], inputs: &Inputs) -> Result<Vec<f64>> {
+    let predicted = series.predict(fits, inputs)?;
+    Ok(series.rows.iter().zip(predicted).map(|(row, predicted)| predicted / row.base - 1.0).collect())
 }
 
 /// Positions of the fits that the keys name.

@@ -1,7 +1,7 @@
 //! What is compared: the quantities that a simulation or a formula predicts, and the units in which people publish them.
 
 use crate::error::{Error, Result};
-use crate::metrics::{Row, Summary};
+use crate::metrics::{Quantiles, Row, ServingSummary, Summary};
 
 use super::probe::Work;
 
@@ -60,11 +60,18 @@ pub(super) struct Metric {
 
 /// Every metric; those of a simulation first.
 const METRICS: &[Metric] = &[
-    simulated("tpot_ms", "ms", |row| per(decode_s(row)?, tokens(row)?)),
-    simulated("ttft_ms", "ms", |row| {
-        let ttft = &row.summary()?.ttft_ns;
-        (ttft.count > 0).then(|| ttft.p50 as f64 / 1e9)
+    simulated("tpot_ms", "ms", |row| match serving(row) {
+        Some(serving) => mean_s(&serving.tpot_ns),
+        None => per(decode_s(row)?, tokens(row)?),
     }),
+    simulated("ttft_ms", "ms", |row| match serving(row) {
+        Some(serving) => mean_s(&serving.ttft_ns),
+        None => {
+            let ttft = &row.summary()?.ttft_ns;
+            (ttft.count > 0).then(|| seconds(ttft.p50))
+        }
+    }),
+    simulated("output_tokens_per_s", "tok/s", |row| serving(row)?.output_tokens_per_s()),
     simulated("decode_tokens_per_s", "tok/s", |row| per(tokens(row)?, decode_s(row)?)),
     simulated("prefill_tokens_per_s", "tok/s", |row| {
         let summary = row.summary()?;
@@ -96,6 +103,16 @@ fn seconds(ns: u64) -> f64 {
 
 fn per(amount: f64, of: f64) -> Option<f64> {
     (of > 0.0).then(|| amount / of)
+}
+
+/// What requests under load saw; `None` where sequences were replayed one after another.
+fn serving(row: &Row) -> Option<&ServingSummary> {
+    row.summary()?.serving.as_deref()
+}
+
+/// The mean over requests, which is what benchmarks of servers publish.
+fn mean_s(latencies: &Quantiles) -> Option<f64> {
+    per(latencies.sum as f64 / 1e9, latencies.count as f64)
 }
 
 fn decode_s(row: &Row) -> Option<f64> {

@@ -21,7 +21,7 @@ mod search;
 mod series;
 mod told;
 
-pub use calibrate::{Bound, Calibration, Determined, Parameter, calibrate};
+pub use calibrate::{Bound, Calibration, Determined, Parameter, Partner, calibrate};
 pub use effects::{EffectFile, shipped_effects};
 pub use predict::validate;
 pub use probe::{tokens_by_power_law, tokens_evenly};

@@ -98,6 +98,7 @@ mod tests {
             rows: 3,
             evaluations: 9,
             parameters,
+            with: None,
             before: SeriesErrors { mape_pct: 12.34, ..SeriesErrors::default() },
             after: SeriesErrors::default(),
             of_simulation,

@@ -13,7 +13,7 @@ use super::probe::{PROBES, Probe};
 use super::quantity::{Kind, shown};
 use super::series::{Fit, Given, Measured, Predictor, Series};
 
-const SERIES_KEYS: [&str; 12] = [
+const SERIES_KEYS: [&str; 13] = [
     "id",
     "title",
     "source",
@@ -25,6 +25,7 @@ const SERIES_KEYS: [&str; 12] = [
     "notes",
     "x_label",
     "parameters_from",
+    "fitted_with",
     "unit",
 ];
 const FIT_KEYS: [&str; 3] = ["from", "to", "value"];
@@ -119,6 +120,7 @@ struct Head {
     unit: Option<String>,
     held: Held,
     parameters_from: Option<String>,
+    fitted_with: Option<String>,
 }
 
 /// Reads a document as a series; parameters of other series are not looked up.
@@ -143,6 +145,7 @@ pub(super) fn series(document: Document) -> Result<Series> {
         unit,
         held: head.held,
         parameters_from: head.parameters_from,
+        fitted_with: head.fitted_with,
         shared,
         fits,
         foreign: Vec::new(),
@@ -179,6 +182,7 @@ fn head(reader: &mut Reader<'_>) -> Option<Head> {
     let mut optional = |key: &str| reader.text(&table, PATH, key);
     let (notes, x_label) = (optional("notes").unwrap_or_default(), optional("x_label").unwrap_or_default());
     let parameters_from = optional("parameters_from");
+    let fitted_with = optional("fitted_with");
     Some(Head {
         id: id?,
         title: title?,
@@ -190,6 +194,7 @@ fn head(reader: &mut Reader<'_>) -> Option<Head> {
         unit,
         held: held?,
         parameters_from,
+        fitted_with,
     })
 }
 

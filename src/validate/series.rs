@@ -87,6 +87,8 @@ pub struct Series {
     pub(super) unit: String,
     pub(super) held: Held,
     pub(super) parameters_from: Option<String>,
+    /// The series whose rows a fit of this one takes in: another metric of the same measurements.
+    pub(super) fitted_with: Option<String>,
     /// Parameters of the formula that all rows share.
     pub(super) shared: Vec<(&'static str, f64)>,
     pub(super) fits: Vec<Fit>,
@@ -173,26 +175,44 @@ impl Series {
             let path = "series.parameters_from".to_owned();
             fits.into_iter().map(|fit| Fit { path: path.clone(), ..fit }).collect()
         };
-        let found = known.iter().find_map(among).map_or_else(|| self.find_beside(id), Ok);
+        let beside = || Ok(self.find_beside(id, "series.parameters_from")?.fits);
+        let found = known.iter().find_map(among).map_or_else(beside, Ok);
         Some(found.map(own))
     }
 
-    fn find_beside(&self, id: &str) -> Result<Vec<Fit>> {
+    /// The series that `fitted_with` names, from a file beside this one's; `None` where it names none.
+    pub(super) fn partner(&self) -> Result<Option<Self>> {
+        const PATH: &str = "series.fitted_with";
+        let Some(id) = &self.fitted_with else { return Ok(None) };
+        let partner = self.find_beside(id, PATH)?;
+        if partner.parameters_from.as_ref() != Some(&self.id) {
+            let error = Error::at(self.place(PATH), format!("{id:?} does not take its parameters from here"));
+            return Err(error.expected(format!(
+                "parameters_from = {:?} in {}",
+                self.id,
+                partner.path().display()
+            )));
+        }
+        Ok(Some(partner))
+    }
+
+    /// The series of this name in a file beside this one's; `path` is where the name was written.
+    fn find_beside(&self, id: &str, path: &str) -> Result<Self> {
         let folder = self.path().parent().unwrap_or(Path::new("."));
         let mut names = Vec::new();
-        for path in files(folder)? {
+        for file in files(folder)? {
             // A file with mistakes of its own is reported when it is validated itself.
-            let Ok(document) = Document::load(&path) else { continue };
+            let Ok(document) = Document::load(&file) else { continue };
             let name = document
                 .table()
                 .get("series")
                 .and_then(|series| series.get("id")?.as_str().map(str::to_owned));
             match name {
-                Some(name) if name == id => return read::series(document).map(|series| series.fits),
+                Some(name) if name == id => return read::series(document),
                 name => names.extend(name),
             }
         }
-        let error = Error::at(self.place("series.parameters_from"), format!("unknown series {id:?}"));
+        let error = Error::at(self.place(path), format!("unknown series {id:?}"));
         Err(error.nearest(id, names.iter().map(String::as_str)))
     }
 }

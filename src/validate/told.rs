@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::metrics::SeriesErrors;
+
 use super::calibrate::{Bound, Calibration, Parameter};
 
 impl Calibration {
@@ -11,17 +13,16 @@ impl Calibration {
         for parameter in &self.parameters {
             text.push_str(&told(parameter));
         }
-        let _ = writeln!(
-            text,
-            "MAPE {:.1} % -> {:.1} %, median {:.1} % -> {:.1} %, worst {:.1} % -> {:.1} % ({})",
-            self.before.mape_pct,
-            self.after.mape_pct,
-            self.before.median_pct,
-            self.after.median_pct,
-            self.before.worst_pct,
-            self.after.worst_pct,
-            self.after.worst_row
-        );
+        text.push_str(&errors(&self.before, &self.after));
+        if let Some(with) = &self.with {
+            let _ = write!(
+                text,
+                "and of {} (rows: {}): {}",
+                with.series,
+                with.rows,
+                errors(&with.before, &with.after)
+            );
+        }
         let _ = writeln!(
             text,
             "{}: {} rows, {} parameters fitted, all rows predicted {} times",
@@ -32,6 +33,19 @@ impl Calibration {
         );
         text
     }
+}
+
+fn errors(before: &SeriesErrors, after: &SeriesErrors) -> String {
+    format!(
+        "MAPE {:.1} % -> {:.1} %, median {:.1} % -> {:.1} %, worst {:.1} % -> {:.1} % ({})\n",
+        before.mape_pct,
+        after.mape_pct,
+        before.median_pct,
+        after.median_pct,
+        before.worst_pct,
+        after.worst_pct,
+        after.worst_row
+    )
 }
 
 fn told(parameter: &Parameter) -> String {

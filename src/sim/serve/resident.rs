@@ -302,7 +302,9 @@ impl Timer for Resident<'_> {
         let exchanges = Exchanges::of(self.serving, works, self.serving.top_k);
         let mut spent = Spent::default();
         if self.layers.start == 0 {
-            let once = self.plan.costs.overheads().per_pass;
+            // Ranks begin a pass together, so the one with the most requests holds up all.
+            let most = works.iter().map(Work::sequences).max().unwrap_or(0);
+            let once = self.plan.costs.overheads().of_pass(most);
             spent.overhead += once;
             spent.span += once;
             self.dense_ns.iter_mut().for_each(|worked| *worked += once.as_ns());
