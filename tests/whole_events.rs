@@ -45,7 +45,9 @@ fn check(bench: &Bench, settings: &[&str]) {
     assert!(whole.build_cache().takes_events_whole() && !slow.build_cache().takes_events_whole());
     let found = simulate(&whole).unwrap();
     assert_eq!(found, simulate(&slow).unwrap(), "{settings:?}");
-    assert!(found.prefill.hits + found.decode.hits > 0 && found.prefill.misses > 0, "{settings:?}");
+    // What the CPU computes never comes to lie in the cache, so that nothing hits there.
+    let hits = found.prefill.hits + found.decode.hits > 0 || settings.contains(&"placement.miss=cpu");
+    assert!(hits && found.prefill.misses > 0, "{settings:?}");
 }
 
 const REPLAYS: [&[&str]; 7] = [

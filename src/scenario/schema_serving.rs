@@ -70,7 +70,7 @@ section! {
         /// Noise on the router's logits for each token, in nats.
         noise: Factor = "0.5",
         /// Load balance: from 0 %, free, to 100 %, where every expert is chosen equally often.
-        balance: Percent = "50 %",
+        balance: Percent = "\"50 %\"",
         /// Names of domains, each with experts of its own.
         domains: Vec<String> = "[\"code\", \"maths\", \"translation\"]",
         /// How far domains differ in their experts, in nats.

@@ -132,8 +132,11 @@ mod tests {
     fn what_cannot_be_is_named() {
         check("", "found no limit, expected limits like \"ttft_p99 < 2 s, tpot_p99 < 100 ms\"");
         check("ttft_p99", "found \"ttft_p99\", expected a limit like \"ttft_p99 < 2 s\"");
-        check("ttft_p98 < 1 s", "unknown metric \"ttft_p98\"; did you mean \"ttft_p90\"?");
+        check("ttft_p98 < 1 s", "unknown metric \"ttft_p98\", did you mean \"ttft_p90\"?");
         check("tpot_p99 < 0 s", "tpot_p99: found zero, \"0 s\", expected a time above zero");
-        check("tpot_p99 < NaN", "tpot_p99: found \"NaN\", expected a time such as \"12.5 us\"");
+        check(
+            "tpot_p99 < NaN",
+            "tpot_p99: found \"NaN\", which does not begin with a number, expected a time like \"12.5 us\" (ns, us, ms, s)",
+        );
     }
 }

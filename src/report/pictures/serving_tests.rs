@@ -71,7 +71,7 @@ fn several_settings_are_told_apart() {
     let files = drawn(&policies());
     holds(&files, "serving_latency", &["lfu-aged", "belady (oracle)", "knee"]);
     holds(&files, "serving_throughput", &["lru", "lfu-aged", "belady (oracle)"]);
-    holds(&files, "serving_distribution", &["over requests, 2 requests/s", "lru", "belady (oracle)"]);
+    holds(&files, "serving_distribution", &["2 requests/s · ", "lru", "belady (oracle)"]);
     holds(&files, "serving_over_time", &["point 12, lfu-aged, 8 requests/s, not saturated"]);
 }
 
