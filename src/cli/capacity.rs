@@ -44,7 +44,7 @@ pub(super) fn run(args: &CapacityArgs, known: Known) -> Result<Ended> {
 }
 
 fn answer(args: &CapacityArgs, known: Known) -> Result<Ended> {
-    let limits = parse_slo(&args.slo).map_err(|error| error.within(&Place::option("--slo"), "--slo"))?;
+    let limits = parse_slo(&args.slo).map_err(|error| error.within(&Place::none(), "--slo"))?;
     let precision_permille = args.precision.ppm() / 1000;
     if precision_permille == 0 {
         return Err(Error::at(Place::option("--precision"), format!("found {}", args.precision))
