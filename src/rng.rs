@@ -6,7 +6,7 @@
 //! Draw discrete choices through integer alias tables; a distribution that needs `exp` or `ln` must take them from
 //! `libm`, since the platform's differ in the last bit.
 
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 pub use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// What a stream is for. A new purpose gets a new number; numbers are never reused, since they are part of the results.
@@ -55,10 +55,20 @@ pub fn stream(seed: u64, purpose: Purpose, entity: u64, replicate: u64) -> Xoshi
     Xoshiro256PlusPlus::seed_from_u64(key)
 }
 
+/// A whole number below `limit`, by the high half of a product; biased by less than `limit / 2^64`. Zero below zero.
+pub fn below(limit: u64, rng: &mut Xoshiro256PlusPlus) -> u64 {
+    let product = u128::from(rng.next_u64()) * u128::from(limit);
+    u64::try_from(product >> 64).unwrap_or(0)
+}
+
+/// The same for a place in a list of `length` items.
+pub fn index_below(length: usize, rng: &mut Xoshiro256PlusPlus) -> usize {
+    usize::try_from(below(length as u64, rng)).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::Rng;
 
     const GOLDEN: u64 = 17_912_622_048_087_549_805;
 

@@ -8,8 +8,6 @@ mod drive;
 mod examples;
 #[path = "scheduler_laws/slow.rs"]
 mod slow;
-#[path = "scheduler_laws/speed.rs"]
-mod speed;
 
 use moesim::serving::scheduler::{
     Batching, PassOrder, Preemption, SchedulerConfig, SchedulingPolicy as Policy,

@@ -13,10 +13,21 @@ mod serving;
 use proptest::prelude::*;
 
 use any::{arrivals, experts, fleets, scheduling};
-use serving::{bench, of, plan, serve};
+use serving::{Bench, bench, of, plan, serve};
 
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() }
+}
+
+/// The books of a run are in order, and it can be run again; what does not fit is passed by.
+fn in_order(bench: &Bench, settings: &[String]) -> Result<(), TestCaseError> {
+    let plan = plan(bench, settings);
+    if !plan.fits() {
+        return Ok(());
+    }
+    let summary = serve(&plan);
+    prop_assert_eq!(&moesim::sim::simulate(&plan).unwrap(), &summary);
+    Ok(())
 }
 
 /// The books of any deployment of one GPU are in order, whoever is served, and the same seed gives the same bytes.
@@ -25,12 +36,7 @@ fn one_gpu() {
     let bench = bench();
     proptest!(config(250), |(load in arrivals(), rules in scheduling(), experts in experts())| {
         let settings = [load, rules, experts].concat();
-        let plan = plan(&bench, &settings);
-        if !plan.fits() {
-            return Ok(());
-        }
-        let summary = serve(&plan);
-        prop_assert_eq!(&moesim::sim::simulate(&plan).unwrap(), &summary);
+        in_order(&bench, &settings)?;
     });
 }
 
@@ -40,12 +46,7 @@ fn many_gpus() {
     let bench = bench();
     proptest!(config(200), |(load in arrivals(), rules in scheduling(), fleet in fleets())| {
         let settings = [load, rules, fleet].concat();
-        let plan = plan(&bench, &settings);
-        if !plan.fits() {
-            return Ok(());
-        }
-        let summary = serve(&plan);
-        prop_assert_eq!(&moesim::sim::simulate(&plan).unwrap(), &summary);
+        in_order(&bench, &settings)?;
     });
 }
 

@@ -2,22 +2,13 @@
 
 use std::fmt::Write;
 
+use super::format::{counted, span};
+use super::serving::figures;
 use crate::metrics::{Capacity, CapacityProbe, LimitFound};
-use crate::units::SimDuration;
 
 /// A rate of thousandths of a request a second, with three digits.
 fn rate(millihertz: u64) -> String {
-    let per_s = millihertz as f64 / 1e3;
-    match millihertz {
-        100_000.. => format!("{per_s:.0}"),
-        10_000.. => format!("{per_s:.1}"),
-        1000.. => format!("{per_s:.2}"),
-        _ => format!("{per_s:.3}"),
-    }
-}
-
-fn time(ns: u64) -> String {
-    SimDuration::from_ns(ns).to_string()
+    figures(u128::from(millihertz), 1000)
 }
 
 /// The limit that a run is farthest over, by ratio.
@@ -38,12 +29,11 @@ pub fn capacity_text(capacity: &Capacity) -> String {
                 capacity.slo
             );
             for limit in &probe.limits {
-                let _ = writeln!(text, "  at that rate  {:<24} {}", limit.limit, time(limit.found_ns));
+                let _ = writeln!(text, "  at that rate  {:<24} {}", limit.limit, span(limit.found_ns));
             }
             if let Some(serving) = probe.row.summary().and_then(|summary| summary.serving.as_deref()) {
                 let tokens = serving.output_tokens_per_s().unwrap_or(0.0);
-                let gpus =
-                    if serving.gpus == 1 { "1 GPU".to_owned() } else { format!("{} GPUs", serving.gpus) };
+                let gpus = counted(usize::try_from(serving.gpus).unwrap_or(usize::MAX), "GPU");
                 let batch = serving.batch.mean();
                 let _ = writeln!(
                     text,
@@ -60,7 +50,7 @@ pub fn capacity_text(capacity: &Capacity) -> String {
         match worst(refused) {
             Some(limit) => {
                 let _ =
-                    writeln!(text, "At {at} requests/s {} breaks: {}.", limit.limit, time(limit.found_ns));
+                    writeln!(text, "At {at} requests/s {} breaks: {}.", limit.limit, span(limit.found_ns));
             }
             None => {
                 let _ = writeln!(text, "At {at} requests/s {} requests are turned away.", refused.rejected);
@@ -87,7 +77,7 @@ fn table(text: &mut String, capacity: &Capacity) {
     for probe in &capacity.probes {
         let _ = write!(text, "{:>12}", rate(probe.rate_millihertz));
         for limit in &probe.limits {
-            let _ = write!(text, "  {:>10}", time(limit.found_ns));
+            let _ = write!(text, "  {:>10}", span(limit.found_ns));
         }
         let answer = if probe.is_sustained() { "yes" } else { "no" };
         let _ = writeln!(text, "  {:>8}  {answer}", probe.rejected);

@@ -47,16 +47,14 @@ pub struct ExpertShares {
     chances: Vec<(f64, f64)>,
     /// Ranks of each expert, with the share of its tokens that each gets.
     owners: Vec<Vec<u16>>,
-    /// Nanoseconds of one expert by tokens, a table for each size of experts; which of them each layer reads.
-    tables: Vec<Vec<u64>>,
-    table_of: Vec<usize>,
+    costs: ExpertCosts,
     known: Vec<Option<ExpectedPass>>,
     events: u64,
     permille: u64,
 }
 
-/// Tokens of the longest pass whose times are tabulated.
-const TOKENS_MAX: usize = 1 << 16;
+/// Tokens of the longest pass that is remembered.
+const TOKENS_MAX: u64 = 1 << 16;
 
 impl ExpertShares {
     /// Of the MoE layers `layers`. `costs` are those of one rank's GPU.
@@ -78,17 +76,6 @@ impl ExpertShares {
             .flat_map(|layer| (0..shares.experts).map(move |expert| (layer, expert)))
             .map(|(layer, expert)| placement.owners(layer, expert).to_vec())
             .collect();
-        let (mut sizes, mut tables, mut table_of) = (Vec::new(), Vec::new(), Vec::new());
-        for layer in layers.clone() {
-            let size = costs.bytes(layer);
-            let known = sizes.iter().position(|other| *other == size);
-            table_of.push(known.unwrap_or(sizes.len()));
-            if known.is_none() {
-                sizes.push(size);
-                tables
-                    .push((0..=TOKENS_MAX as u64).map(|tokens| costs.time(layer, tokens).as_ns()).collect());
-            }
-        }
         let ranks = placement.shape().ranks as usize;
         Self {
             layers,
@@ -96,8 +83,7 @@ impl ExpertShares {
             ranks,
             chances,
             owners,
-            tables,
-            table_of,
+            costs: costs.clone(),
             known: Vec::new(),
             events: 0,
             permille: 0,
@@ -107,7 +93,7 @@ impl ExpertShares {
     /// What a pass of so many tokens is expected to take.
     pub fn expected(&mut self, tokens: u64) -> ExpectedPass {
         let found = match usize::try_from(tokens) {
-            Ok(index) if index <= TOKENS_MAX => self.remembered(index),
+            Ok(index) if tokens <= TOKENS_MAX => self.remembered(index),
             _ => self.work_out(tokens as f64),
         };
         self.events += u64::from(self.ranks > 1);
@@ -130,13 +116,12 @@ impl ExpertShares {
         reason = "times and tokens, far below 2^53"
     )]
     fn work_out(&self, tokens: f64) -> ExpectedPass {
-        let layers = self.table_of.len();
+        let layers = self.layers.len();
         let (mut slowest, mut mean, mut busiest, mut distinct, mut uneven) = (0.0, 0.0, 0.0, 0.0, 0.0);
         let mut ranks = vec![(0.0_f64, 0.0_f64); self.ranks];
-        for layer in 0..layers {
+        for (index, layer) in self.layers.clone().enumerate() {
             ranks.fill((0.0, 0.0));
-            let table = &self.tables[self.table_of[layer]];
-            for place in layer * self.experts..(layer + 1) * self.experts {
+            for place in index * self.experts..(index + 1) * self.experts {
                 let (chance, log_opposite) = self.chances[place];
                 let owners = &self.owners[place];
                 // Replicas share the expert's tokens.
@@ -146,7 +131,7 @@ impl ExpertShares {
                     continue;
                 }
                 distinct += active;
-                let time = active * interpolated(table, own * chance / active);
+                let time = active * self.time(layer, own * chance / active);
                 for rank in owners {
                     let rank = &mut ranks[usize::from(*rank)];
                     rank.0 += time;
@@ -185,17 +170,18 @@ impl ExpertShares {
     pub fn imbalance(&self) -> (u64, u64) {
         (self.events, self.permille)
     }
-}
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the table")]
-fn interpolated(table: &[u64], tokens: f64) -> f64 {
-    let last = table.len() - 1;
-    if tokens > last as f64 {
-        // So many tokens are bound by arithmetic: time is in proportion.
-        return table[last] as f64 * (tokens / last as f64);
+    /// Nanoseconds of an expert with so many tokens, between whole numbers by interpolation.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most TOKENS_MAX")]
+    fn time(&self, layer: u32, tokens: f64) -> f64 {
+        let whole = |tokens: u64| self.costs.time(layer, tokens).as_ns() as f64;
+        let last = TOKENS_MAX as f64;
+        if tokens > last {
+            // So many tokens are bound by arithmetic: time is in proportion.
+            return whole(TOKENS_MAX) * (tokens / last);
+        }
+        let below = tokens.floor() as u64;
+        let part = tokens - below as f64;
+        whole(below) * (1.0 - part) + whole((below + 1).min(TOKENS_MAX)) * part
     }
-    let below = (tokens.floor() as usize).min(last);
-    let above = (below + 1).min(last);
-    let part = (tokens - below as f64).clamp(0.0, 1.0);
-    table[below] as f64 * (1.0 - part) + table[above] as f64 * part
 }

@@ -195,21 +195,17 @@ impl LayerEvent {
             self.missed[*expert as usize] = cache.select(layer, *expert, &access) == Lookup::Miss;
         }
         counts.events += 1;
-        counts.selections += u64::from(index);
         let size = cache.shape().sizes[layer as usize];
         for expert in &self.asked {
             let place = *expert as usize;
             let (tokens, weight) = (self.tokens[place], self.weights[place]);
-            counts.lookups += 1;
+            let found = if self.missed[place] { Lookup::Miss } else { Lookup::Hit };
+            tally(counts, found, size, 0);
+            counts.selections += tokens - 1;
             counts.weight_total += weight;
-            if self.missed[place] {
-                counts.misses += 1;
-                counts.fetched += 1;
-                counts.miss_bytes += size;
+            if found == Lookup::Miss {
                 self.missing.push(Missing { tokens, weight, ..Missing::new(*expert) });
             } else {
-                counts.hits += 1;
-                counts.hits_when_needed += 1;
                 counts.weight_hit += weight;
                 self.resident.push(tokens);
             }

@@ -24,7 +24,7 @@ use rand::Rng;
 use super::data::{Column, IdColumn};
 use super::{ExpertNumber, Ids, SequenceMeta, Trace};
 use crate::error::{Error, Result};
-use crate::rng::{Purpose, Xoshiro256PlusPlus, stream};
+use crate::rng::{Purpose, Xoshiro256PlusPlus, index_below, stream};
 
 /// Category of the pool's sequence.
 pub const CONTINUATION: &str = "continuation";
@@ -441,8 +441,7 @@ impl RequestSources {
     pub fn choose(&self, domain: Option<&str>, seed: u64, request: u64) -> (usize, u64) {
         let candidates = domain.and_then(|name| self.by_category.get(name)).unwrap_or(&self.all);
         let mut rng = stream(seed, Purpose::RequestRouting, request, 1);
-        let place = (u128::from(rng.next_u64()) * candidates.len() as u128) >> 64;
-        let sequence = candidates[usize::try_from(place).unwrap_or(0)];
+        let sequence = candidates[index_below(candidates.len(), &mut rng)];
         (sequence, rng.next_u64() >> 32)
     }
 }

@@ -2,10 +2,8 @@
 //!
 //! The stream is `(seed, cache victims, pool)`, so two runs of one scenario choose alike.
 
-use rand::Rng;
-
 use crate::cache::{Access, Candidates, Policy};
-use crate::rng::Xoshiro256PlusPlus;
+use crate::rng::{Xoshiro256PlusPlus, index_below};
 
 const ABSENT: u32 = u32::MAX;
 
@@ -21,12 +19,6 @@ impl Random {
     /// Over the objects `0..objects`, drawing from `rng`.
     pub fn new(objects: u32, rng: Xoshiro256PlusPlus) -> Self {
         Self { rng, tracked: Vec::new(), position: vec![ABSENT; objects as usize] }
-    }
-
-    /// A number below `bound`, by multiply and shift; its bias is below `bound / 2^64`.
-    fn below(&mut self, bound: usize) -> usize {
-        let product = u128::from(self.rng.next_u64()) * bound as u128;
-        usize::try_from(product >> 64).unwrap_or(0)
     }
 }
 
@@ -56,7 +48,7 @@ impl Policy for Random {
         }
         let mut at = 0;
         for _ in 0..DRAWS {
-            at = self.below(tracked);
+            at = index_below(tracked, &mut self.rng);
             if candidates.allows(self.tracked[at]) {
                 return Some(self.tracked[at]);
             }

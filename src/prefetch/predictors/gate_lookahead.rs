@@ -14,11 +14,9 @@
 //! each expert is found or not by the same number at every distance: what a gate three layers away finds, a gate two
 //! layers away finds too, where its recall is no worse.
 
-use rand::Rng;
-
 use crate::prefetch::latest::Latest;
 use crate::prefetch::{Ask, Observed, Predictor};
-use crate::rng::{Purpose, Xoshiro256PlusPlus, stream};
+use crate::rng::{Purpose, Xoshiro256PlusPlus, below, stream};
 
 /// Recall is given in parts of this.
 const MILLION: u64 = 1_000_000;
@@ -56,19 +54,13 @@ impl GateLookahead {
     /// An expert that is neither true nor guessed yet, all with equal chance; `None` where there is none.
     fn other(&mut self, rng: &mut Xoshiro256PlusPlus, free: usize) -> Option<u32> {
         // The free expert of this rank, counted from the lowest.
-        let rank = below(rng, free as u64);
+        let rank = below(free as u64, rng);
         let question = self.question;
         let mut free = self.taken.iter_mut().enumerate().filter(|(_, last)| **last != question);
         let (expert, last) = free.nth(usize::try_from(rank).ok()?)?;
         *last = question;
         u32::try_from(expert).ok()
     }
-}
-
-/// A number below `bound`, by multiply and shift; its bias is below `bound / 2^64`.
-fn below(rng: &mut Xoshiro256PlusPlus, bound: u64) -> u64 {
-    let product = u128::from(rng.next_u64()) * u128::from(bound);
-    u64::try_from(product >> 64).unwrap_or(0)
 }
 
 impl Predictor for GateLookahead {
@@ -88,7 +80,7 @@ impl Predictor for GateLookahead {
         self.question += 1;
         ask.truth.iter().for_each(|expert| self.taken[*expert as usize] = self.question);
         // All of these come before the first replacement, so that one expert's luck is not another's.
-        let found = |expert: &u32| if below(&mut rng, MILLION) < recall { *expert } else { NOT_FOUND };
+        let found = |expert: &u32| if below(MILLION, &mut rng) < recall { *expert } else { NOT_FOUND };
         out.extend(ask.truth.iter().take(ask.limit).map(found));
         let mut free = self.taken.len().saturating_sub(ask.truth.len());
         for guess in out.iter_mut().filter(|guess| **guess == NOT_FOUND) {

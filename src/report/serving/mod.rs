@@ -22,6 +22,7 @@ pub(super) use load::{
     Knee, LoadSeries, Served, Swept, is_saturated, knee, ledger_settings, load_series, settings, showcase,
     swept,
 };
+pub(super) use numbers::figures;
 pub(super) use point::describe;
 pub(super) use table::{machine, results, shown};
 

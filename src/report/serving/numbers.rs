@@ -9,7 +9,7 @@ pub(super) fn rate(count: u64, ns: u64) -> String {
 }
 
 /// A quotient with three significant figures, at most two decimals from 1 on; empty for a zero denominator.
-pub(super) fn figures(numerator: u128, denominator: u128) -> String {
+pub(in crate::report) fn figures(numerator: u128, denominator: u128) -> String {
     let decimals = match numerator.checked_div(denominator) {
         None => return String::new(),
         Some(100..) => 0,

@@ -15,12 +15,6 @@ pub(super) fn uniform(rng: &mut Xoshiro256PlusPlus) -> f64 {
     ((rng.next_u64() >> 11) + 1) as f64 / STEPS
 }
 
-/// A whole number below `limit`, by the high half of a product; biased by less than `limit / 2^64`.
-pub(super) fn below(limit: usize, rng: &mut Xoshiro256PlusPlus) -> usize {
-    let product = u128::from(rng.next_u64()) * limit as u128;
-    usize::try_from(product >> 64).unwrap_or(usize::MAX)
-}
-
 /// Exponential with mean 1.
 pub(super) fn exponential(rng: &mut Xoshiro256PlusPlus) -> f64 {
     0.0 - libm::log(uniform(rng))
@@ -73,7 +67,7 @@ pub(super) fn choose(shares: impl Iterator<Item = f64> + Clone, point: f64) -> u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::{Purpose, stream};
+    use crate::rng::{Purpose, index_below, stream};
 
     const DRAWS: u32 = 200_000;
 
@@ -145,6 +139,6 @@ mod tests {
         let drawn = [uniform(&mut rng), exponential(&mut rng), normal(&mut rng), gamma(0.25, &mut rng)];
         let pinned = ["0.519296404679839", "0.245923371578153", "0.752228083413508", "0.709809233885103"];
         assert_eq!(drawn.map(|value| format!("{value:.15}")), pinned);
-        assert_eq!([3, 100].map(|limit| below(limit, &mut rng)), [2, 70]);
+        assert_eq!([3, 100].map(|limit| index_below(limit, &mut rng)), [2, 70]);
     }
 }

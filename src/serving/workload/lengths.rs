@@ -4,7 +4,7 @@
 //! long answers is left to pairs.
 
 use super::{Length, Lengths, WorkloadSpec, chance};
-use crate::rng::{Purpose, Xoshiro256PlusPlus, stream};
+use crate::rng::{Purpose, Xoshiro256PlusPlus, index_below, stream};
 
 /// Entities of the streams.
 const PROMPTS: u64 = 0;
@@ -19,7 +19,7 @@ pub(super) fn lengths(spec: &WorkloadSpec, count: usize, notes: &mut Vec<String>
         }
         Lengths::Empirical { pairs } => {
             let mut rng = stream(spec.seed, Purpose::Lengths, PROMPTS, 0);
-            (0..count).map(|_| pairs[chance::below(pairs.len(), &mut rng)]).collect()
+            (0..count).map(|_| pairs[index_below(pairs.len(), &mut rng)]).collect()
         }
         Lengths::Each { prompt, output } => {
             let mut draw = |name, length, entity| {

@@ -48,8 +48,8 @@ impl ServingBooks {
 
     /// What preceded a pass: preemptions and moves of the KV cache. Counted even where no pass follows.
     pub(super) fn before(&mut self, flight: &Flight) {
+        self.preemptions += flight.preempted();
         for batch in &flight.batches {
-            self.preemptions += batch.preempted.len() as u64;
             self.swapped_bytes += batch.swapped_in_bytes + batch.swapped_out_bytes;
             self.recomputed += batch.recomputed_tokens;
             self.prefix_hits += batch.prefix_hit_tokens;
@@ -61,6 +61,6 @@ impl ServingBooks {
         self.batch.push(flight.requests());
         self.pass_tokens.push(flight.tokens());
         self.pass_ns.push(ns);
-        self.prefilled += flight.batches.iter().map(|batch| batch.prefill_tokens).sum::<u64>();
+        self.prefilled += flight.prefill_tokens();
     }
 }

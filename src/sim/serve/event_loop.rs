@@ -217,8 +217,7 @@ impl Serving<'_> {
         let any = replica.fill(flight);
         let swap = replica.swap_time(self.serving, flight);
         self.books.before(&replica.flights[flight]);
-        self.slices.counts(now).preemptions +=
-            replica.flights[flight].batches.iter().map(|batch| batch.preempted.len() as u64).sum::<u64>();
+        self.slices.counts(now).preemptions += replica.flights[flight].preempted();
         let cut: Vec<RequestId> = replica.flights[flight]
             .batches
             .iter()
@@ -314,7 +313,7 @@ impl Serving<'_> {
                 last
             });
         }
-        let prefilled: u64 = pass.batches.iter().map(|batch| batch.prefill_tokens).sum();
+        let prefilled = pass.prefill_tokens();
         books.generated += generated;
         let lookups = self.lookups_now();
         let before = std::mem::replace(&mut self.lookups, lookups);

@@ -48,6 +48,16 @@ impl Flight {
         self.batches.iter().map(|batch| batch.slots.len() as u64).sum()
     }
 
+    /// Tokens of prompts in the pass.
+    pub(super) fn prefill_tokens(&self) -> u64 {
+        self.batches.iter().map(|batch| batch.prefill_tokens).sum()
+    }
+
+    /// Requests that made room for it.
+    pub(super) fn preempted(&self) -> u64 {
+        self.batches.iter().map(|batch| batch.preempted.len() as u64).sum()
+    }
+
     /// Tokens in the pass.
     pub(super) fn tokens(&self) -> u64 {
         self.batches.iter().map(Batch::tokens).sum()

@@ -15,41 +15,6 @@ use crate::serving::{ExpertShares, StretchCost, Work};
 use crate::trace::{Phase, RoutingCounts};
 use crate::units::{Bytes, LayerIndex, SimDuration, SimTime};
 
-/// Times of one expert by tokens; filled as they are asked for.
-#[derive(Debug, Default)]
-struct ExpertTimes {
-    /// Which table a MoE layer reads: layers whose experts have one size share it.
-    of_layer: Vec<usize>,
-    tables: Vec<Vec<u64>>,
-}
-
-/// Tokens up to which times of experts are looked up rather than computed.
-const TABLE_TOKENS: u64 = 16_384;
-
-impl ExpertTimes {
-    fn new(plan: &Plan) -> Self {
-        let experts = plan.costs.experts();
-        let (mut sizes, mut times) = (Vec::<Bytes>::new(), Self::default());
-        for layer in 0..plan.cache.shape.layers {
-            let size = experts.bytes(layer);
-            let known = sizes.iter().position(|other| *other == size);
-            times.of_layer.push(known.unwrap_or(sizes.len()));
-            if known.is_none() {
-                sizes.push(size);
-                let time = |tokens: u64| experts.time(layer, tokens).as_ns();
-                // An expert that no token chose is not read.
-                times.tables.push(std::iter::once(0).chain((1..TABLE_TOKENS).map(time)).collect());
-            }
-        }
-        times
-    }
-
-    #[inline]
-    fn table(&self, layer: u32) -> &[u64] {
-        &self.tables[self.of_layer[layer as usize]]
-    }
-}
-
 /// What routes the tokens of a pass.
 enum Routes<'a> {
     /// Rows of the trace.
@@ -66,7 +31,6 @@ pub(super) struct Resident<'a> {
     layers: Range<u32>,
     is_last: bool,
     routes: Routes<'a>,
-    times: ExpertTimes,
     /// How many layers of the stage begin with each kind of stretch.
     kinds: Vec<u64>,
     /// The only rank of each expert, `[layer * experts + expert]`; empty where an expert has several, or all one rank.
@@ -135,7 +99,6 @@ impl<'a> Resident<'a> {
             is_last: stage + 1 == layout.pp,
             layers,
             routes,
-            times: ExpertTimes::new(plan),
             kinds,
             owner: sole_owners(serving),
             stretches: Vec::new(),
@@ -197,19 +160,17 @@ impl<'a> Resident<'a> {
         for (selected, count) in selections.iter_mut().zip(&self.counts) {
             *selected += u64::from(*count);
         }
-        let table = self.times.table(layer);
         let costs = self.plan.costs.experts();
-        let time = |tokens: u32| match table.get(tokens as usize) {
-            Some(ns) => *ns,
-            None => costs.time(layer, u64::from(tokens)).as_ns(),
-        };
         self.ranks.fill(RankWork::default());
         let ranks = &mut self.ranks;
+        // An expert that no token chose is not read.
         let mut give = |rank: u16, tokens: u32| {
-            let rank = &mut ranks[usize::from(rank)];
-            rank.ns += time(tokens);
-            rank.experts += u32::from(tokens > 0);
-            rank.tokens += tokens;
+            if tokens > 0 {
+                let rank = &mut ranks[usize::from(rank)];
+                rank.ns += costs.time(layer, u64::from(tokens)).as_ns();
+                rank.experts += 1;
+                rank.tokens += tokens;
+            }
         };
         if self.serving.layout.ep == 1 {
             self.counts.iter().for_each(|tokens| give(0, *tokens));

@@ -17,12 +17,10 @@ use rand::Rng;
 
 use super::{NO_EXPERT_U16, Phase, Trace, TraceBuilder};
 use crate::error::{Error, Result};
-use crate::rng::{Purpose, Xoshiro256PlusPlus, stream};
+use crate::rng::{Purpose, Xoshiro256PlusPlus, below, stream};
 use domains::{by_domain, category, domain_of};
 pub use fit::fit;
-use router::{
-    Noise, Urn, below, evened, gate_weights, hand_over, happens, nearly_normal, probability, shuffled,
-};
+use router::{Noise, Urn, evened, gate_weights, hand_over, happens, nearly_normal, probability, shuffled};
 pub use spec::{RouterKnobs, SyntheticSpec};
 
 /// Entity of the streams that belong to a whole sequence rather than to one layer of it.

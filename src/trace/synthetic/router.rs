@@ -7,7 +7,7 @@ use rand::Rng;
 use rand::distr::Distribution;
 use rand_distr::weighted::WeightedAliasIndex;
 
-use crate::rng::Xoshiro256PlusPlus;
+use crate::rng::{Xoshiro256PlusPlus, below, index_below};
 
 /// Weight of an expert with the largest pull; others are in proportion, and never below 1.
 const LARGEST_WEIGHT: f64 = 4_294_967_296.0;
@@ -25,15 +25,9 @@ pub(super) fn nearly_normal(rng: &mut Xoshiro256PlusPlus) -> f64 {
 pub(super) fn shuffled(experts: usize, rng: &mut Xoshiro256PlusPlus) -> Vec<usize> {
     let mut order: Vec<usize> = (0..experts).collect();
     for last in (1..experts).rev() {
-        order.swap(last, below(last as u64 + 1, rng));
+        order.swap(last, index_below(last + 1, rng));
     }
     order
-}
-
-/// A whole number below `limit`, by the high half of a product; biased by less than `limit / 2^64`.
-pub(super) fn below(limit: u64, rng: &mut Xoshiro256PlusPlus) -> usize {
-    let product = u128::from(rng.next_u64()) * u128::from(limit);
-    usize::try_from(product >> 64).unwrap_or(usize::MAX)
 }
 
 /// True with the given probability in units of 2^-32.
@@ -137,7 +131,7 @@ pub(super) fn hand_over(ids: &mut [u16], top_k: usize, target: &[u64], rng: &mut
         if places.len() <= keep {
             continue;
         }
-        let start = below(places.len() as u64, rng);
+        let start = index_below(places.len(), rng);
         places.rotate_left(start);
         while let Some((taker, room)) = takers.last_mut().filter(|_| places.len() > keep) {
             let mut wanted = (*room).min(places.len() - keep);
@@ -216,7 +210,7 @@ impl Urn {
         taken.iter().for_each(|expert| weights[usize::from(*expert)] = 0);
         let mut left: u64 = weights.iter().sum();
         while taken.len() < count {
-            let mut point = below(left, rng) as u64;
+            let mut point = below(left, rng);
             let expert = weights.iter().position(|weight| match point.checked_sub(*weight) {
                 Some(beyond) => {
                     point = beyond;
@@ -235,7 +229,7 @@ impl Urn {
             let experts = (0_u16..).zip(&self.weights);
             experts.filter(|(expert, _)| !taken.contains(expert)).map(|(expert, weight)| (expert, *weight))
         };
-        let mut point = below(rest().map(|(_, weight)| weight).sum(), rng) as u64;
+        let mut point = below(rest().map(|(_, weight)| weight).sum(), rng);
         for (expert, weight) in rest() {
             if point < weight {
                 return expert;
