@@ -42,6 +42,8 @@ fn explained(plan: &Plan) -> Explanation {
         config: plan.labels.clone(),
         ledger: plan.ledger.lines(),
         tiers: plan.ledger.needs(),
+        quality: moesim::metrics::Quality::default(),
+        cost: moesim::metrics::CostBasis::default(),
         outcome: Outcome::Done(Box::new(summary)),
     };
     Explanation { row, reliefs }

@@ -34,6 +34,8 @@ fn written(plan: &Plan) -> (String, Vec<u8>) {
         config,
         ledger: plan.ledger.lines(),
         tiers: plan.ledger.needs(),
+        quality: moesim::metrics::Quality::default(),
+        cost: moesim::metrics::CostBasis::default(),
         outcome: Outcome::Done(Box::new(summary)),
     };
     (json, csv(&ReportMeta::default(), &[row]).unwrap())

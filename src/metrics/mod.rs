@@ -4,11 +4,13 @@
 //! the wall clock. Rows are serialised to the sweep's journal, from which `--resume` reads finished points back.
 
 mod capacity;
+mod cost;
 mod counts;
 mod curve;
 mod effect;
 mod explanation;
 mod prefetch;
+mod quality;
 mod quantile;
 mod row;
 mod serving;
@@ -18,11 +20,13 @@ mod validation;
 mod verdict;
 
 pub use capacity::{Capacity, CapacityLimit, CapacityProbe, LimitFound};
+pub use cost::{CostBasis, PricePart};
 pub use counts::{AccessCounts, LinkUse, PhaseCounts, TimeShares};
 pub use curve::{CurveCapacity, CurvePoint, CurveSequence, Drift, PolicyCurve, TraceCurves};
 pub use effect::{Effect, EffectChart, EffectValue};
 pub use explanation::{Explanation, Relief, Relieved};
 pub use prefetch::PrefetchCounts;
+pub use quality::{Quality, QualityPart};
 pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};
 pub use serving::{

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Summary;
+use super::{CostBasis, Quality, Summary};
 
 /// What a point resolved to, in words and bytes. Everything a plot needs for its axes and series.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +93,12 @@ pub struct Row {
     pub ledger: Vec<LedgerLine>,
     /// Need against capacity per tier: VRAM, DRAM, NVMe.
     pub tiers: Vec<TierNeed>,
+    /// What it costs in the quality of answers.
+    #[serde(default)]
+    pub quality: Quality,
+    /// What the machine costs.
+    #[serde(default)]
+    pub cost: CostBasis,
     /// How it ended.
     pub outcome: Outcome,
 }

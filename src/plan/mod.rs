@@ -43,7 +43,7 @@ use std::sync::Arc;
 use crate::cache::PolicyRow;
 use crate::error::{Error, Result};
 use crate::memory::Tier;
-use crate::metrics::ConfigLabels;
+use crate::metrics::{ConfigLabels, CostBasis, Quality};
 use crate::prefetch::PredictorRow;
 use crate::scenario::{ExpertHome, PointScenario, Tiers};
 use crate::serving::scheduler::SchedulerConfig;
@@ -255,6 +255,8 @@ fn finished(
         },
         prefetch,
         ledger: booked.ledger,
+        quality: Quality::default(),
+        cost: CostBasis::default(),
         costs: timing.costs,
         cache: cache.plan,
         workload: workload.plan,

@@ -8,7 +8,7 @@ use crate::cache::{
     Admission, CacheShape, ExpertCache, Future, Grouping, Policy, PolicyInput, PolicyRow, Scope,
 };
 use crate::memory::Ledger;
-use crate::metrics::ConfigLabels;
+use crate::metrics::{ConfigLabels, CostBasis, Quality};
 use crate::model::{Dtype, LayerSpec};
 use crate::prefetch::{PredictorRow, Profile};
 use crate::resource::{DriveCurve, RateCurve};
@@ -26,6 +26,10 @@ pub struct Plan {
     pub settings: Vec<Setting>,
     /// Who owns which bytes.
     pub ledger: Ledger,
+    /// What is known beforehand of its cost in quality.
+    pub quality: Quality,
+    /// What the machine costs.
+    pub cost: CostBasis,
     /// Why it cannot run; empty where it can.
     pub problems: Vec<String>,
     /// Devices and links.

@@ -69,6 +69,8 @@ mod tests {
             config: ConfigLabels::default(),
             ledger: Vec::new(),
             tiers: Vec::new(),
+            quality: crate::metrics::Quality::default(),
+            cost: crate::metrics::CostBasis::default(),
             outcome: Outcome::CannotRun(Vec::new()),
         };
         values.iter().map(row).collect()

@@ -153,6 +153,8 @@ mod tests {
             },
             ledger: Vec::new(),
             tiers: Vec::new(),
+            quality: crate::metrics::Quality::default(),
+            cost: crate::metrics::CostBasis::default(),
             outcome: Outcome::CannotRun(Vec::new()),
         }
     }

@@ -110,6 +110,8 @@ mod tests {
             config: ConfigLabels::default(),
             ledger: Vec::new(),
             tiers: Vec::new(),
+            quality: crate::metrics::Quality::default(),
+            cost: crate::metrics::CostBasis::default(),
             outcome: Outcome::CannotRun(vec!["needs more".to_owned()]),
         }
     }

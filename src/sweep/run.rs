@@ -82,6 +82,8 @@ pub(super) fn row(index: usize, point: PointScenario, plan: Plan, summary: Optio
         config: plan.labels,
         ledger: plan.ledger.lines(),
         tiers: plan.ledger.needs(),
+        quality: plan.quality,
+        cost: plan.cost,
         outcome: match summary {
             Some(summary) => Outcome::Done(Box::new(summary)),
             None => Outcome::CannotRun(plan.problems),

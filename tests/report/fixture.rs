@@ -134,6 +134,8 @@ pub(crate) fn row(index: u64, policy: &str, capacity_bytes: u64, vram_bytes: u64
         ledger,
         tiers,
         outcome,
+        quality: moesim::metrics::Quality::default(),
+        cost: moesim::metrics::CostBasis::default(),
     }
 }
 

@@ -252,6 +252,8 @@ pub(crate) fn row(index: u64, axes: &[(&str, &str)], serving: ServingSummary) ->
             needed_bytes: 43 * GIB / 2,
             capacity_bytes: 24 * GIB,
         }],
+        quality: crate::metrics::Quality::default(),
+        cost: crate::metrics::CostBasis::default(),
         outcome: Outcome::Done(Box::new(summary)),
     }
 }
