@@ -97,6 +97,31 @@ impl QuantScheme {
     pub fn expert_bytes(&self, gate_up: u64, down: u64, layer: usize, layers: usize) -> Bytes {
         self.routed_experts.value.bytes_at(gate_up, down, layer, layers)
     }
+
+    /// The scheme as introductory texts count it: whole bits for each weight, one type for all layers, and everything
+    /// that is neither attention nor a network stored as attention is, so that INT8 halves all of a model.
+    #[must_use]
+    pub fn plain(&self) -> Self {
+        let network = |mix: &Sourced<FfnMix>| {
+            let same = LayerMix::uniform(mix.value.gate_up.base.plain());
+            Sourced { value: FfnMix { gate_up: same, down: same }, ..mix.clone() }
+        };
+        let attention = self.attention.value.query_key.base.plain();
+        let as_attention = |part: &Sourced<Dtype>| Sourced { value: attention, ..part.clone() };
+        let same = LayerMix::uniform(attention);
+        let mix = AttentionMix { query_key: same, value: same, output: same };
+        Self {
+            embeddings: as_attention(&self.embeddings),
+            lm_head: as_attention(&self.lm_head),
+            attention: Sourced { value: mix, ..self.attention.clone() },
+            norms: as_attention(&self.norms),
+            router: as_attention(&self.router),
+            shared_experts: network(&self.shared_experts),
+            dense_ffn: network(&self.dense_ffn),
+            routed_experts: network(&self.routed_experts),
+            ..self.clone()
+        }
+    }
 }
 
 fn sourced_dtype<'de, D: Deserializer<'de>>(source: D) -> Result<Sourced<Dtype>, D::Error> {

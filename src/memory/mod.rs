@@ -4,7 +4,9 @@
 //! transient overshoot of a cache is measured by the simulation.
 
 mod ledger;
+mod textbook;
 mod workspace;
 
 pub use ledger::{Ledger, Tier};
+pub use textbook::textbook_activations;
 pub use workspace::workspace;

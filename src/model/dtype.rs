@@ -36,6 +36,13 @@ impl Dtype {
         Bytes::new(u64::try_from(blocks.div_ceil(u128::from(self.block_weights))).unwrap_or(u64::MAX))
     }
 
+    /// The type without what its blocks hold beside the weights: whole bits for each, as introductory texts count. Eight
+    /// for `int8` and `fp8`, four for `int4`, `nvfp4` and `q4_k`.
+    #[must_use]
+    pub const fn plain(self) -> Self {
+        Self { block_weights: 8, block_bytes: self.block_bytes * 8 / self.block_weights, ..self }
+    }
+
     /// Bits per weight in thousandths: 4,500 for `q4_k`.
     pub const fn millibits_per_weight(self) -> u64 {
         self.block_bytes * 8_000 / self.block_weights
@@ -114,6 +121,31 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn plain_types_count_the_bits_of_the_weights_alone() {
+        for (name, bits) in [
+            ("f32", 32),
+            ("bf16", 16),
+            ("fp8", 8),
+            ("int8", 8),
+            ("q8_0", 8),
+            ("q6_k", 6),
+            ("q5_k", 5),
+            ("int4", 4),
+            ("nf4", 4),
+            ("nvfp4", 4),
+            ("mxfp4", 4),
+            ("q4_k", 4),
+            ("q3_k", 3),
+            ("q2_k", 2),
+        ] {
+            let dtype = Dtype::by_name(name).unwrap();
+            assert_eq!(dtype.plain().millibits_per_weight(), bits * 1000, "{name}");
+            assert_eq!(dtype.plain().plain(), dtype.plain());
+        }
+        assert!(DTYPES.iter().all(|dtype| dtype.plain().block_bytes > 0));
     }
 
     #[test]

@@ -30,7 +30,7 @@ mod workload;
 
 pub use foretold::Foretold;
 pub use inputs::Inputs;
-pub use model::ExpertSizes;
+pub use model::{ExpertSizes, WholeModel};
 pub use serving::{Continuation, ExchangeKind, KvPlan, Links, ReplicaRouting, ServingPlan, Slo};
 pub use types::{
     CachePlan, CopyPlan, DrivePlan, LayerHome, Machine, MissAction, MissPlan, Overlap, PlacementPlan, Plan,
@@ -241,6 +241,7 @@ fn finished(
     booked.problems.extend(short.filter_map(|tier| booked.ledger.shortfall(tier)));
     booked.problems.extend(cache.problems.iter().cloned());
     Ok(Plan {
+        model: WholeModel::of(&whole),
         labels: labels(&model, &machine, &booked, &cache, &workload, prefetch.as_ref()),
         settings,
         problems: booked.problems,

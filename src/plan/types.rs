@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::foretold::Foretold;
+use super::model::WholeModel;
 use super::serving::ServingPlan;
 use crate::cache::{
     Admission, CacheShape, ExpertCache, Future, Grouping, Policy, PolicyInput, PolicyRow, Scope,
@@ -24,6 +25,8 @@ pub struct Plan {
     pub labels: ConfigLabels,
     /// Every setting, where it comes from, and what it was resolved to.
     pub settings: Vec<Setting>,
+    /// The model, before it is laid out on GPUs.
+    pub model: WholeModel,
     /// Who owns which bytes.
     pub ledger: Ledger,
     /// What is known beforehand of its cost in quality.

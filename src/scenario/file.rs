@@ -55,11 +55,30 @@ impl ScenarioFile {
     /// # Errors
     /// As [`Scenario::load`].
     pub fn parse(text: &str, path: &Path, sets: &[String]) -> Result<Self> {
+        Self::parse_with(text, path, &[], sets)
+    }
+
+    /// As [`ScenarioFile::parse`] for a command whose own options set keys, before `--set` does: each option as it was
+    /// written, which errors name, and the `key=value` that it means.
+    ///
+    /// # Errors
+    /// As [`Scenario::load`].
+    pub fn parse_with(
+        text: &str,
+        path: &Path,
+        options: &[(String, String)],
+        sets: &[String],
+    ) -> Result<Self> {
         let (table, spots) = tree::parse(text, path)?;
         let mut found = Found::new();
         let mut draft = draft(table, spots, &mut found);
+        let first = text.len() + 1;
+        for (index, (option, set)) in options.iter().enumerate() {
+            let order = first + index;
+            draft.set_by(option, set, order).unwrap_or_else(|error| found.push((order, error)));
+        }
         for (index, set) in sets.iter().enumerate() {
-            let order = text.len() + 1 + index;
+            let order = first + options.len() + index;
             draft.set(set, order).unwrap_or_else(|error| found.push((order, error)));
         }
         Self::checked(draft, found, path)

@@ -25,7 +25,12 @@ pub(super) struct Draft {
 impl Draft {
     /// Applies one `key=value`; `order` is the rank of its spot.
     pub(super) fn set(&mut self, text: &str, order: usize) -> Result<()> {
-        let place = Place::option(format!("--set {text}"));
+        self.set_by(&format!("--set {text}"), text, order)
+    }
+
+    /// The same where another option of the command line says so, `--tp 4` for example, which errors then name.
+    pub(super) fn set_by(&mut self, option: &str, text: &str, order: usize) -> Result<()> {
+        let place = Place::option(option);
         let (key, value) = text
             .split_once('=')
             .map(|(key, value)| (key.trim(), option_value(value)))

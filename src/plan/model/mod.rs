@@ -3,8 +3,10 @@
 mod from_gguf;
 mod from_scheme;
 mod sizes;
+mod whole;
 
 pub use sizes::ExpertSizes;
+pub use whole::WholeModel;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -75,6 +77,23 @@ struct Overrides {
     kv: Option<Dtype>,
 }
 
+impl Overrides {
+    /// The same without what blocks hold beside the weights: [`Dtype::plain`]. The KV cache stays.
+    fn plain(&self) -> Self {
+        let plain = |dtype: Option<Dtype>| dtype.map(Dtype::plain);
+        Self {
+            embeddings: plain(self.embeddings),
+            lm_head: plain(self.lm_head),
+            attention: plain(self.attention),
+            router: plain(self.router),
+            shared_experts: plain(self.shared_experts),
+            dense_ffn: plain(self.dense_ffn),
+            experts: plain(self.experts),
+            kv: self.kv,
+        }
+    }
+}
+
 pub(in crate::plan) fn resolve(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<ModelPlan> {
     let overrides = overrides(resolver);
     let scheme_name = resolver.scenario().quant.scheme.clone();
@@ -110,6 +129,10 @@ pub(in crate::plan) fn resolve(resolver: &mut Resolver<'_>, inputs: &Inputs) -> 
     let kv = overrides.kv.unwrap_or(scheme.kv.value);
     if overrides.kv.is_none() {
         resolver.note("quant.kv", kv.name, format!("quantisation scheme {}", scheme.id));
+    }
+    if simplified {
+        resolver.note("bits of a weight", "whole", "model.simplified: no scales, and one type beside the experts");
+        return Some(from_scheme::sizes(spec, &scheme.plain(), &overrides.plain(), kv));
     }
     Some(from_scheme::sizes(spec, scheme, &overrides, kv))
 }
