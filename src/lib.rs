@@ -64,6 +64,7 @@ pub mod cli;
 pub mod curve;
 pub mod engine;
 pub mod error;
+pub mod footprint;
 pub mod memory;
 pub mod metrics;
 pub mod model;

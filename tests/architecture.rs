@@ -52,6 +52,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("sweep", &["error", "metrics", "plan", "scenario", "sim"]),
     (
+        "footprint",
+        &["catalogue", "error", "memory", "metrics", "plan", "scenario", "sweep", "trace", "units"],
+    ),
+    (
         "validate",
         &[
             "catalogue",
@@ -76,6 +80,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "catalogue",
             "curve",
             "error",
+            "footprint",
             "metrics",
             "model",
             "plan",

@@ -11,6 +11,7 @@ mod console;
 mod curve;
 mod effects;
 mod explain;
+mod memory;
 mod model;
 mod plan;
 mod policies;
@@ -68,6 +69,8 @@ enum Command {
     Catalog(catalog::CatalogArgs),
     /// Count the parameters of a config.json, a GGUF file or a known model.
     Model(model::ModelArgs),
+    /// Show who owns which bytes of a GPU for models, quantisations and layouts, and what offloading costs.
+    Memory(memory::MemoryArgs),
     /// Look up what a scenario may say.
     Scenario(scenario::ScenarioCommandArgs),
     /// List the cache policies.
@@ -130,6 +133,7 @@ pub fn main_with(policies: Registry, predictors: PredictorRegistry) -> ExitCode 
         Command::Trace(command) => trace::run(command),
         Command::Catalog(args) => catalog::run(args),
         Command::Model(args) => model::run(args),
+        Command::Memory(args) => memory::run(args, known),
         Command::Scenario(args) => scenario::run(args),
         Command::Predictors(args) => predictors::run(args, &known.predictors),
         Command::Policies(args) => policies::run(args, &known.policies),

@@ -131,7 +131,11 @@ pub(in crate::plan) fn resolve(resolver: &mut Resolver<'_>, inputs: &Inputs) -> 
         resolver.note("quant.kv", kv.name, format!("quantisation scheme {}", scheme.id));
     }
     if simplified {
-        resolver.note("bits of a weight", "whole", "model.simplified: no scales, and one type beside the experts");
+        resolver.note(
+            "bits of a weight",
+            "whole",
+            "model.simplified: no scales, and one type beside the experts",
+        );
         return Some(from_scheme::sizes(spec, &scheme.plain(), &overrides.plain(), kv));
     }
     Some(from_scheme::sizes(spec, scheme, &overrides, kv))

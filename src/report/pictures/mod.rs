@@ -18,6 +18,7 @@ mod curve_sheet;
 mod curve_tests;
 mod curve_words;
 pub(super) mod effect;
+pub(super) mod footprint;
 mod hit_rate;
 mod memory;
 mod pareto;
