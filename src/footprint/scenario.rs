@@ -57,10 +57,14 @@ impl Case<'_> {
         option("--quant", "quant.scheme", self.scheme.map(str::to_owned));
         option("--kv", "quant.kv", ask.kv.clone());
         option("--gpu", "hardware.gpu", ask.gpu.clone());
-        for (name, written) in [("tp", ask.tp), ("dp", ask.dp), ("ep", ask.ep), ("pp", ask.pp)] {
-            if let Some(degree) = written {
-                options.push((format!("--{name} {degree}"), format!("parallel.{name}={degree}")));
-            }
+        // Degrees are judged together, so each stands for all that were written.
+        let degrees = [("tp", ask.tp), ("dp", ask.dp), ("ep", ask.ep), ("pp", ask.pp)];
+        let written = degrees.into_iter().filter_map(|(name, degree)| Some((name, degree?)));
+        let written: Vec<(&str, std::num::NonZeroU32)> = written.collect();
+        let together: Vec<String> =
+            written.iter().map(|(name, degree)| format!("--{name} {degree}")).collect();
+        for (name, degree) in written {
+            options.push((together.join(" "), format!("parallel.{name}={degree}")));
         }
         if ask.is_simplified {
             options.push(("--simplified".to_owned(), "model.simplified=true".to_owned()));

@@ -73,7 +73,8 @@ section! {
         config: PathBuf = "\"models/config.json\"",
         /// Path of a GGUF file, of which only the header is read.
         gguf: PathBuf = "\"models/model.gguf\"",
-        /// Count as introductory texts do: two matrices an expert, keys and values for every head, no output head.
+        /// Count as introductory texts do: two matrices an expert, keys and values for every head, no output head, whole
+        /// bits.
         simplified: bool = "true",
     }
 }

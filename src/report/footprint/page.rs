@@ -102,7 +102,8 @@ fn told(all: &[Footprint], compares: bool, style: &dyn Style) -> String {
             text.push_str(&alone(model, style));
         }
     }
-    for one in all.iter().filter(|one| !one.problems.is_empty()) {
+    // What is short of VRAM stands in the table.
+    for one in all.iter().filter(|one| !one.problems.is_empty() && !words::is_short_of_vram(one)) {
         text.push_str(&style.sentence(&format!("{} {}: {}.", one.model, one.quant, one.problems.join("; "))));
     }
     text.push_str(&style.sentence("GB = 10^9 bytes."));
@@ -114,7 +115,7 @@ fn counted(one: &Footprint, style: &dyn Style) -> String {
     let line = |(what, result, formula): (&str, String, String)| {
         vec![what.to_owned(), result, format!("= {formula}")]
     };
-    let head = vec![one.model.clone(), "parameters".to_owned(), String::new()];
+    let head = vec![String::new(), "parameters".to_owned(), String::new()];
     let lines: Vec<Vec<String>> = std::iter::once(head).chain(words::formulas(one).map(line)).collect();
     style.table(&lines, 3)
 }

@@ -92,14 +92,21 @@ pub(super) fn setting(one: &Footprint) -> String {
     format!("{gpus}, {sequences} of {} tokens, {counting}", one.context_tokens)
 }
 
-/// Whether it fits the GPU: `fits`, `37.6 GB too much`; nothing where no GPU was asked for.
+/// Whether it needs more than the GPU has.
+pub(super) fn is_short_of_vram(one: &Footprint) -> bool {
+    one.fits().is_some() && one.tier("vram").is_some_and(|tier| tier.needed_bytes > tier.capacity_bytes)
+}
+
+/// Whether it fits the GPU: `fits, 7.89 GB left`, `36.4 GB too much`; nothing where no GPU was asked for.
 pub(super) fn verdict(one: &Footprint) -> String {
     let Some(fits) = one.fits() else { return String::new() };
     let (needed, capacity) = one.tier("vram").map_or((0, 0), |tier| (tier.needed_bytes, tier.capacity_bytes));
-    match (fits, needed > capacity) {
-        (true, _) => format!("fits, {} left", decimal(capacity - needed.min(capacity))),
-        (false, true) => format!("{} too much", decimal(needed - capacity)),
-        (false, false) => "does not run".to_owned(),
+    if is_short_of_vram(one) {
+        format!("{} too much", decimal(needed - capacity))
+    } else if fits {
+        format!("fits, {} left", decimal(capacity - needed))
+    } else {
+        "does not run".to_owned()
     }
 }
 
@@ -119,22 +126,26 @@ pub(super) fn run(run: Option<&OffloadRun>) -> String {
     }
 }
 
-/// What most mistake: active parameters are not what memory must hold.
+/// What a common mistake hides: active parameters are not what memory must hold.
 pub(super) fn mistake(one: &Footprint) -> Option<String> {
     if one.experts == 0 {
         return None;
     }
     let routed = one.part("routed_experts");
+    let (active, all) = (decimal(one.active_bytes()), decimal(one.weight_bytes()));
+    let offloading = if one.offload.is_empty() {
+        ""
+    } else {
+        " So little VRAM works only with offloading, at the latency below."
+    };
     Some(format!(
-        "Active parameters set the compute and the bytes that are read for a token: {} of {} in {}. They do not set the \
-         memory: the other {} of experts must lie somewhere, since the next token may ask for any of them. One token's \
-         experts are {}; all of them {}.",
-        decimal(one.active_bytes()),
-        decimal(one.weight_bytes()),
+        "Active parameters set the compute and the bytes that are read for a token: {active} of {all} in {}. They do not \
+         set the memory: the next token may ask for any expert, so the other {} of experts must lie somewhere, too. \
+         \"{active} for a model of {} parameters\" is the working set of one token, {} of it routed experts.{offloading}",
         one.quant,
         decimal(routed.bytes - routed.active_bytes),
+        params(one.params()),
         decimal(routed.active_bytes),
-        decimal(routed.bytes)
     ))
 }
 

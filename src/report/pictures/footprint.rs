@@ -13,7 +13,7 @@ const TOP: f64 = 92.0;
 const BOTTOM: f64 = HEIGHT - 84.0;
 const LABEL_EM: f64 = 11.5;
 const LABEL_WIDTH_MAX: f64 = 250.0;
-const BAR_HEIGHT_MAX: f64 = 46.0;
+const BAR_HEIGHT_MAX: f64 = 96.0;
 const GB: f64 = 1e9;
 /// Owners with a smaller share of every bar are drawn as one.
 const SHARE_MIN_PERMILLE: u64 = 4;
@@ -128,7 +128,7 @@ fn note(all: &[Footprint]) -> String {
 fn draw(scene: &mut Scene, bars: &[Footprint], owners: &[&str], legend_width: f64) {
     let models = bars.iter().map(|one| width(&one.model, LABEL_EM)).fold(0.0, f64::max);
     let schemes = bars.iter().map(|one| width(&one.quant, LABEL_EM)).fold(0.0, f64::max);
-    let labels = (models + 10.0 + schemes).min(LABEL_WIDTH_MAX);
+    let labels = (models + 12.0 + schemes).min(LABEL_WIDTH_MAX);
     let (left, right) = (24.0 + labels + 8.0, WIDTH - legend_width - 12.0);
     let height = ((BOTTOM - TOP) / bars.len() as f64).min(BAR_HEIGHT_MAX);
     let bottom = TOP + height * bars.len() as f64;
@@ -147,7 +147,7 @@ fn draw(scene: &mut Scene, bars: &[Footprint], owners: &[&str], legend_width: f6
     let mut above = "";
     for (index, one) in bars.iter().enumerate() {
         let top = TOP + height * index as f64;
-        let middle = top + height / 2.0 + 4.0;
+        let middle = top + height * 0.44 + 4.0;
         let ink = label_ink(one);
         scene.text((left - 8.0, middle), &fitted(&one.quant, LABEL_EM, schemes), LABEL_EM, Align::End, ink);
         if one.model != above {
@@ -181,14 +181,19 @@ fn bar(
         scene.rect((start, top + height * 0.14), (end - start, height * 0.6), ink(owner));
         below += bytes;
     }
+    let capacity = one.tier("vram").map(|tier| tier.capacity_bytes).filter(|bytes| *bytes > 0);
+    let line_at = capacity.map(|bytes| x(bytes as f64));
     let total = decimal(one.vram_bytes());
-    scene.text((x(below as f64) + 5.0, top + height * 0.5 + 3.0), &total, 11.0, Align::Start, label_ink(one));
+    let behind = x(below as f64) + 5.0;
+    // The line of the GPU's memory would cross a total that is just below it.
+    let crossed = line_at.filter(|line| (behind - 3.0..behind + width(&total, 11.0)).contains(line));
+    let at = crossed.map_or(behind, |line| line + 6.0);
+    scene.text((at, top + height * 0.44 + 4.0), &total, 11.0, Align::Start, label_ink(one));
     if one.experts > 0 && one.degrees.gpus() == 1 {
         let y = top + height * 0.84;
         scene.line(&[(x(0.0), y), (x(one.active_bytes() as f64), y)], ACTIVE);
     }
-    if let Some(capacity) = one.tier("vram").map(|tier| tier.capacity_bytes).filter(|bytes| *bytes > 0) {
-        let at = x(capacity as f64);
+    if let Some(at) = line_at {
         scene.line(&[(at, top + 1.0), (at, top + height - 1.0)], CAPACITY);
     }
 }
