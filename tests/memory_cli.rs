@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
+#[allow(dead_code, reason = "each test file uses a part of it")]
 #[path = "common/binary.rs"]
 mod binary;
+#[path = "common/gguf.rs"]
+mod gguf;
 
 use binary::Desk;
 use serde_json::Value;
@@ -111,15 +114,24 @@ fn the_table_says_what_a_common_mistake_hides() {
     ] {
         assert!(said.contains(part), "{part:?} is not in:\n{said}");
     }
-    // The same figures by hand: 48 x 8 x 4,718,592 + 1,541,093,376 parameters of two bytes.
-    assert_eq!((48 * 8 * 4_718_592_u64 + 1_541_093_376) * 2, 6_706_081_792);
+    // By hand: 48 x 8 x 4,718,592 parameters and 1,541,093,376 shared ones, of two bytes each.
+    assert_eq!((48 * 8 * 4_718_592_u64 + 1_541_093_376) * 2, 6_706_065_408);
     assert!(said.lines().all(|line| line == line.trim_end()), "{said}");
 }
 
 #[test]
 fn offloading_is_simulated_and_supposes_memory_only_where_it_says_so() {
     let desk = Desk::new();
-    let said = desk.succeed(&["memory", "olmoe-1b-7b", "--quant", "int4", "-q", "--json"]);
+    let said = desk.succeed(&[
+        "memory",
+        "olmoe-1b-7b",
+        "--quant",
+        "int4",
+        "-q",
+        "--json",
+        "--set",
+        "workload.sequences=2",
+    ]);
     let document: Value = serde_json::from_str(&said).unwrap();
     let runs = document["footprints"][0]["offload"].as_array().unwrap().clone();
     let rooms: Vec<&str> = runs.iter().map(|run| run["room"].as_str().unwrap()).collect();
@@ -165,6 +177,10 @@ fn files_do_not_depend_on_threads() {
             "--quant",
             "bf16,int4",
             "--compare",
+            "--set",
+            "workload.sequences=1",
+            "--set",
+            "workload.decode_tokens=6",
             "-q",
             "-o",
             folder,
@@ -197,4 +213,19 @@ fn a_config_and_a_gguf_file_are_models_too() {
     assert!(desk.path().join("output/memory-config/memory.json").is_file());
     let refused = desk.run(&["memory", "tiny/config.json", "--quant", ""]);
     assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""));
+
+    desk.write("small.gguf", gguf::qwen3moe().bytes());
+    let files =
+        footprints(&desk, "small.gguf tiny/config.json --quant bf16,int4 --context 64 --no-offload -q");
+    let stored: Vec<&str> = files.iter().map(|found| found["quant"].as_str().unwrap()).collect();
+    assert_eq!(stored, ["gguf", "bf16", "int4"]);
+    let refused = desk.run(&["memory", "small.gguf", "--quant", "int4"]);
+    assert_eq!(
+        (refused.code, refused.stderr.as_str()),
+        (
+            Some(2),
+            "error: --quant: found beside GGUF files alone, which say how their weights are stored, expected no such \
+             option, or a model that is not a GGUF file\n"
+        )
+    );
 }

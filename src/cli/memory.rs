@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{Ended, Known, console};
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::footprint::{FootprintAsk, ModelAsk, footprints};
 use crate::report;
 
@@ -94,6 +94,12 @@ fn ask(args: &MemoryArgs) -> Result<FootprintAsk> {
     if let Some(error) = Error::join(errors.into_iter().filter_map(Result::err)) {
         return Err(error);
     }
+    let models: Vec<ModelAsk> = models.into_iter().filter_map(Result::ok).collect();
+    if !args.quant.is_empty() && models.iter().all(|model| matches!(model, ModelAsk::Gguf(_))) {
+        let found = "found beside GGUF files alone, which say how their weights are stored";
+        return Err(Error::at(Place::option("--quant"), found)
+            .expected("no such option, or a model that is not a GGUF file"));
+    }
     let usual: &[&str] =
         if args.simplified { &["fp16", "int8", "int4"] } else { &["bf16", "fp8", "int8", "int4"] };
     let schemes = if args.quant.is_empty() {
@@ -102,7 +108,7 @@ fn ask(args: &MemoryArgs) -> Result<FootprintAsk> {
         args.quant.iter().map(|scheme| scheme.trim().to_owned()).collect()
     };
     Ok(FootprintAsk {
-        models: models.into_iter().filter_map(Result::ok).collect(),
+        models,
         schemes,
         kv: args.kv.clone(),
         gpu: args.gpu.clone(),

@@ -60,7 +60,7 @@ fn footprint(case: &Case<'_>, inputs: &Inputs) -> Result<Footprint> {
         spec.layers.iter().filter(|layer| layer.moe().is_some()).map(|layer| layer.expert_params()).collect();
     let alike = moe_params.windows(2).all(|pair| pair[0] == pair[1]);
     let short = tiers.iter().any(|tier| tier.needed_bytes > tier.capacity_bytes);
-    let offload = if ask.offloads && !short_of_experts(ask, &plan) {
+    let offload = if ask.offloads && !spares_offload(ask, &plan) {
         offload::runs(case, inputs, &plan)?
     } else {
         Vec::new()
@@ -93,7 +93,7 @@ fn footprint(case: &Case<'_>, inputs: &Inputs) -> Result<Footprint> {
 }
 
 /// Whether there is nothing to offload, or the user has already said how.
-fn short_of_experts(ask: &FootprintAsk, plan: &Plan) -> bool {
+fn spares_offload(ask: &FootprintAsk, plan: &Plan) -> bool {
     plan.model.experts.is_empty() || ask.is_simplified || ask.degrees().gpus() > 1 || ask.places_experts()
 }
 
@@ -138,17 +138,12 @@ fn textbook(ask: &FootprintAsk, plan: &Plan) -> Ledger {
 fn parts(model: &WholeModel) -> Vec<FootprintPart> {
     let (params, active) = (model.spec.params().named(), model.spec.active_params().named());
     let (bytes, active_bytes) = (model.weights.named(), model.active_weights().named());
-    let counts = params.into_iter().zip(active);
-    let sizes = bytes.into_iter().zip(active_bytes);
-    let part = |(((part, params), (_, active_params)), ((_, bytes), (_, active_bytes))): (
-        ((&str, u64), (&str, u64)),
-        ((&str, Bytes), (&str, Bytes)),
-    )| FootprintPart {
-        part: part.to_owned(),
-        params,
-        active_params,
-        bytes: bytes.get(),
-        active_bytes: active_bytes.get(),
+    let part = |index: usize| FootprintPart {
+        part: params[index].0.to_owned(),
+        params: params[index].1,
+        active_params: active[index].1,
+        bytes: bytes[index].1.get(),
+        active_bytes: active_bytes[index].1.get(),
     };
-    counts.zip(sizes).map(part).filter(|part| part.params > 0).collect()
+    (0..params.len()).map(part).filter(|part| part.params > 0).collect()
 }

@@ -9,6 +9,8 @@ use crate::scenario::ScenarioFile;
 
 /// GPU whose speed and links stand in where none is asked for: the usual one of a desktop.
 pub(super) const GPU_DEFAULT: &str = "rtx4090";
+/// CPU beside it.
+const CPU_DEFAULT: &str = "ryzen-7950x";
 /// Tokens of a pass: the longest chunk of a prompt, as llama.cpp cuts them (`--ubatch-size`).
 const PASS_TOKENS: u64 = 512;
 
@@ -113,7 +115,12 @@ impl Case<'_> {
 
     /// The GPU, and all experts in its memory unless the user says where they lie.
     fn shared(&self) -> String {
-        let home = if self.ask.places_experts() { "" } else { "[placement]\nexperts = \"vram\"\n" };
+        // Whoever places experts may place them on the CPU.
+        let home = if self.ask.places_experts() {
+            format!("cpu = \"{CPU_DEFAULT}\"\n")
+        } else {
+            "[placement]\nexperts = \"vram\"\n".to_owned()
+        };
         format!("[hardware]\ngpu = \"{GPU_DEFAULT}\"\n{home}")
     }
 }
