@@ -141,6 +141,16 @@ fn offloading_is_simulated_and_supposes_memory_only_where_it_says_so() {
     assert!(runs.iter().all(|run| run["is_supposed"] == false && run["row"]["config"]["gpu"] == "rtx4090"));
 }
 
+/// One pool of memory: experts that do not lie there lie on the drive.
+#[test]
+fn unified_memory_is_offloaded_to_the_drive() {
+    let desk = Desk::new();
+    let short = ["--set", "workload.sequences=1", "--set", "workload.decode_tokens=4"];
+    let line = ["memory", "olmoe-1b-7b", "--quant", "int4", "--gpu", "m4"];
+    let said = desk.succeed(&[&line[..], &short].concat());
+    assert!(said.contains("fetched from NVMe (policy lru)"), "{said}");
+}
+
 #[test]
 fn dense_and_moe_stand_side_by_side() {
     let desk = Desk::new();

@@ -2,6 +2,7 @@
 
 use super::scenario::{Case, GPU_DEFAULT};
 use super::{FootprintAsk, ModelAsk};
+use crate::catalogue::{Entry, Gpu};
 use crate::error::Result;
 use crate::metrics::{ExpertRoom, OffloadRun, Row};
 use crate::plan::{Inputs, Plan};
@@ -15,13 +16,16 @@ const ROUTED: &str = "router = \"typical\"\nsequences = 4\ndecode_tokens = 64\n"
 pub(super) fn runs(case: &Case<'_>, inputs: &Inputs, plan: &Plan) -> Result<Vec<OffloadRun>> {
     let routing = routing(case.model, inputs)?;
     let one_token = plan.model.active_weights().routed_experts.get();
+    // Where memory is one pool, what does not lie there lies on the drive.
+    let unified = Gpu::find(&plan.labels.gpu).is_some_and(|gpu| gpu.unified);
+    let home = if unified { "nvme" } else { "dram" };
     let rooms = [
         (ExpertRoom::Resident, "[placement]\nexperts = \"vram\"\n".to_owned()),
         (
             ExpertRoom::OneToken,
-            format!("[placement]\nexperts = \"dram\"\n[cache]\ncapacity = \"{one_token} B\"\n"),
+            format!("[placement]\nexperts = \"{home}\"\n[cache]\ncapacity = \"{one_token} B\"\n"),
         ),
-        (ExpertRoom::OneExpert, "[placement]\nexperts = \"dram\"\nsingle_buffer = true\n".to_owned()),
+        (ExpertRoom::OneExpert, format!("[placement]\nexperts = \"{home}\"\nsingle_buffer = true\n")),
     ];
     rooms.into_iter().map(|(room, placement)| run(case, inputs, room, &placement, &routing)).collect()
 }

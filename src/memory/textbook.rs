@@ -1,7 +1,7 @@
 //! Activations as introductory texts count them, for tables that are compared with theirs.
 //!
 //! Such texts keep what every layer puts out for every token of the context, as training does. Inference keeps one layer at
-//! a time, which is what [`super::workspace`] books.
+//! a time, which is what [`super::workspace()`] books.
 
 use crate::model::{Ffn, LayerSpec, ModelSpec};
 use crate::units::Bytes;

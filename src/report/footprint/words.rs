@@ -166,8 +166,10 @@ pub(super) fn offload_note(all: &[&Footprint]) -> Option<String> {
         if several { "its own routing each".to_owned() } else { format!("routing of {}", config.trace) };
     Some(format!(
         "VRAM and median time per output token on {}, one sequence, simulated with {routing}, experts that are not in VRAM \
-         fetched from host memory (policy {}).{supposed}",
-        config.gpu, config.policy
+         fetched from {} (policy {}).{supposed}",
+        config.gpu,
+        if runs.iter().any(|run| run.row.config.backing == "nvme") { "NVMe" } else { "host memory" },
+        config.policy
     ))
 }
 
