@@ -7,7 +7,8 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use moesim::catalogue::{
-    Cpu, EngineProfile, Entry, Fidelity, Gpu, Kernel, LinkClass, QuantScheme, Ratio, Sourced, Storage, view,
+    Cpu, EngineProfile, Entry, Fidelity, Gpu, Kernel, LinkClass, Price, PricedPart, QuantScheme, Ratio,
+    Sourced, Storage, view,
 };
 use moesim::model::Dtype;
 use moesim::units::{Bandwidth, Bytes, FlopRate};
@@ -35,7 +36,7 @@ fn every_fact_has_a_value_and_a_source() {
 fn facts_leave_out_nothing_that_the_data_files_hold() {
     let keys_of = |text: &str| {
         let file: toml::Table = text.parse().unwrap();
-        let plain = ["id", "name", "aliases", "note", "unified", "source", "fidelity"];
+        let plain = ["id", "name", "aliases", "note", "unified", "part", "of", "date", "source", "fidelity"];
         let rows = file["row"].as_array().unwrap().iter();
         rows.map(|row| {
             let row = row.as_table().unwrap();
@@ -58,10 +59,12 @@ fn facts_leave_out_nothing_that_the_data_files_hold() {
         include_str!("../src/catalogue/data/quant.toml"),
         include_str!("../src/catalogue/data/engines.toml"),
         include_str!("../src/catalogue/data/kernels.toml"),
+        include_str!("../src/catalogue/data/prices.toml"),
     ] {
         for (id, keys) in keys_of(text) {
-            let shown: BTreeSet<String> =
-                view::show(&id).unwrap().facts.into_iter().map(|fact| fact.key).collect();
+            // Prices are shown with what they are for, and lie in a file of their own.
+            let facts = view::show(&id).unwrap().facts.into_iter().map(|fact| fact.key);
+            let shown: BTreeSet<String> = facts.filter(|key| !key.starts_with("price of ")).collect();
             assert_eq!(shown, keys, "{id}");
         }
     }
@@ -92,6 +95,43 @@ fn a_name_means_one_row_over_all_kinds() {
     collect_names::<QuantScheme>(&mut seen);
     collect_names::<EngineProfile>(&mut seen);
     collect_names::<Kernel>(&mut seen);
+    collect_names::<Price>(&mut seen);
+}
+
+#[test]
+fn prices_are_dated_and_for_rows_that_are_there() {
+    let month = |date: &str| {
+        let parts: Vec<u32> = date.split('-').map(|part| part.parse().unwrap()).collect();
+        date.len() == 7 && (2017..=2026).contains(&parts[0]) && (1..=12).contains(&parts[1])
+    };
+    let mut seen = BTreeSet::new();
+    for price in Price::all() {
+        assert!(month(&price.date), "{}: {}", price.id, price.date);
+        assert!(price.price.value.micro() > 0, "{}", price.id);
+        for id in &price.of {
+            assert!(seen.insert((price.part.to_string(), id)), "{id} has two prices of {}", price.part);
+            let known = match price.part {
+                PricedPart::Gpu | PricedPart::Machine | PricedPart::Rent => {
+                    let gpu = Gpu::all().iter().find(|gpu| gpu.id == *id).unwrap();
+                    gpu.unified == (price.part == PricedPart::Machine)
+                }
+                PricedPart::Cpu | PricedPart::Dram | PricedPart::Platform => {
+                    Cpu::all().iter().any(|cpu| cpu.id == *id)
+                }
+                PricedPart::Storage => Storage::all().iter().any(|drive| drive.id == *id),
+                PricedPart::Electricity => false,
+            };
+            assert!(known, "{}: {id}", price.id);
+        }
+    }
+    // A CPU with a board has memory for it.
+    for cpu in Cpu::all() {
+        let has = |part| Price::of(part, &cpu.id).is_some();
+        assert_eq!((has(PricedPart::Platform), has(PricedPart::Dram)), (true, true), "{}", cpu.id);
+    }
+    let card = Price::of(PricedPart::Gpu, "rtx4090").unwrap();
+    assert_eq!((card.price.value.to_string().as_str(), card.date.as_str()), ("1599 USD", "2022-10"));
+    assert!(Price::of(PricedPart::Gpu, "h200-sxm").is_none());
 }
 
 #[test]
@@ -364,6 +404,7 @@ const NOT_IN_THE_TABLE: [&str; 11] = [
 
 /// Columns of the shared hardware table that a row of ours repeats, as numbers in base units.
 fn ours(gpu: &Gpu) -> Vec<(&'static str, Option<u64>)> {
+    let price = Price::of(PricedPart::Gpu, &gpu.id).or_else(|| Price::of(PricedPart::Machine, &gpu.id));
     let flops = |rate: Option<&Sourced<FlopRate>>| rate.map(|rate| rate.value.flops_per_s());
     let bytes = |rate: Option<&Sourced<Bandwidth>>| rate.map(|rate| rate.value.bytes_per_s());
     vec![
@@ -381,7 +422,7 @@ fn ours(gpu: &Gpu) -> Vec<(&'static str, Option<u64>)> {
         ("pcie_gbs_per_dir_theory", bytes(gpu.host_link.as_ref())),
         ("nvlink_gbs_total_bidir", bytes(gpu.gpu_link.as_ref())),
         ("tdp_w", gpu.tdp.as_ref().map(|tdp| tdp.value.0)),
-        ("msrp_usd", gpu.msrp.as_ref().map(|msrp| msrp.value.0)),
+        ("msrp_usd", price.map(|price| price.price.value.micro() / 1_000_000)),
         ("year", Some(gpu.year.value.into())),
     ]
 }

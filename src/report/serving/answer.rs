@@ -5,9 +5,10 @@ use std::cmp::Reverse;
 
 use super::limit::limit_text;
 use super::load::{Knee, LoadSeries, MET_PERCENT, Served, is_saturated, knee, load_series, slower};
-use super::numbers::{dollars_per_million_tokens, joules_per_token, met_percent, rate};
+use super::numbers::{met_percent, rate};
 use super::point::{evenness, load_words};
 use crate::metrics::{Quantiles, Row};
+use crate::report::cost::{dollars_per_million_tokens, joules_per_token};
 use crate::report::format::{counted, listed, span};
 
 /// Settings that are named one by one, and notes.
@@ -244,15 +245,15 @@ fn costs(real: &[&LoadSeries<'_>], best: &Served<'_>) -> Vec<String> {
     let points = || real.iter().flat_map(|series| series.points.iter());
     let mut sentences = Vec::new();
     for (what, sign, unit, text) in costs {
-        let ours = text(best.serving, 3);
+        let ours = text(best.row, 3);
         if ours.is_empty() {
             continue;
         }
-        let per_token = |point: &&Served<'_>| text(point.serving, 6).parse::<f64>().unwrap_or(f64::INFINITY);
+        let per_token = |point: &&Served<'_>| text(point.row, 6).parse::<f64>().unwrap_or(f64::INFINITY);
         let least = points().min_by(|a, b| per_token(a).total_cmp(&per_token(b)));
         let least = least
             .filter(|point| point.row.index != best.row.index)
-            .map(|point| format!("; least is {sign}{} at {}", text(point.serving, 3), point.named()));
+            .map(|point| format!("; least is {sign}{} at {}", text(point.row, 3), point.named()));
         let least = least.unwrap_or_default();
         sentences.push(format!("**{what}:** {sign}{ours}{unit} at {}{least}.", best.named()));
     }
@@ -260,7 +261,7 @@ fn costs(real: &[&LoadSeries<'_>], best: &Served<'_>) -> Vec<String> {
 }
 
 /// What it is, the sign before and the unit after it, and how a row's summary fills it.
-type Cost = (&'static str, &'static str, &'static str, fn(&crate::metrics::ServingSummary, u32) -> String);
+type Cost = (&'static str, &'static str, &'static str, fn(&Row, u32) -> String);
 
 /// What was interpreted, each once.
 fn notes(rows: &[Row]) -> Vec<String> {

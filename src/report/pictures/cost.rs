@@ -1,0 +1,131 @@
+//! Dollars for a million output tokens against decode latency: every point with a price, and the front of those that
+//! nothing real beats in both.
+
+use super::common::{Sheet, short_label, text_entry};
+use super::pareto::{self, FRONT, Placed};
+use crate::metrics::Row;
+use crate::report::cost::usd;
+use crate::report::draw::{Axis, Chart, Entry, Ink, SHADE, Scale, Scene, Swatch, time_unit};
+use crate::report::series::{Series, Varying};
+use crate::report::serving::{Served, is_serving};
+
+pub(super) const NAME: &str = "cost_vs_latency";
+pub(super) const TITLE: &str = "cost per token against decode latency";
+
+/// Where dollars per token over latency differ by less than this, in percent, and machines cost the same, cost only says
+/// again what latency says.
+const ALIKE_PERCENT: u128 = 125;
+/// A larger ratio between the dearest and the cheapest point makes the axis logarithmic.
+const LINEAR_RATIO_MAX: f64 = 20.0;
+
+/// Latency in nanoseconds and millionths of a dollar for a million output tokens.
+type Place = (u64, u64);
+
+fn place(row: &Row) -> Option<Place> {
+    let tpot = &row.summary()?.tpot_ns;
+    (tpot.count > 0 && tpot.p50 > 0).then_some((tpot.p50, row.microdollars_per_mtok()?))
+}
+
+/// Whether cost says more than latency does.
+fn differs(rows: &[Row]) -> bool {
+    let priced: Vec<(&Row, Place)> = rows.iter().filter_map(|row| Some((row, place(row)?))).collect();
+    let machine = |row: &Row| (row.cost.rent_microdollars(), row.cost.purchase_microdollars());
+    let Some(((first, _), _)) = priced.split_first() else { return false };
+    if priced.iter().any(|(row, _)| machine(row) != machine(first)) {
+        return true;
+    }
+    let slope = |(_, (ns, cost)): &(&Row, Place)| u128::from(*cost) * 1_000_000_000 / u128::from(*ns);
+    let (least, most) = (priced.iter().map(slope).min(), priced.iter().map(slope).max());
+    least.zip(most).is_some_and(|(least, most)| most * 100 > least * ALIKE_PERCENT)
+}
+
+/// `None` where no price is known, or cost is latency in other units.
+pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
+    if !differs(sheet.rows) {
+        return None;
+    }
+    let places: Vec<Place> = sheet.rows.iter().filter_map(place).collect();
+    let (unit_ns, time) = time_unit(places.iter().map(|place| place.0).max().unwrap_or(0));
+    let scaled = |(ns, cost): Place| (ns as f64 / unit_ns, cost as f64 / 1e6);
+    let x: Vec<f64> = places.iter().map(|place| scaled(*place).0).collect();
+    let y: Vec<f64> = places.iter().map(|place| scaled(*place).1).collect();
+    let serving = is_serving(sheet.rows);
+    let of = if serving { "requests" } else { "sequences" };
+    let chart = Chart {
+        title: sheet.title(TITLE),
+        subtitle: sheet.subtitle.clone(),
+        x: Axis::new(
+            format!("time per output token, median over {of} ({time})"),
+            Scale::log_beyond(LINEAR_RATIO_MAX, &x),
+        ),
+        y: Axis::new("cost of a million output tokens (USD)", Scale::log_beyond(LINEAR_RATIO_MAX, &y)),
+        legend: legend(sheet),
+        line_at: None,
+        note: note(sheet.rows),
+    };
+    let mut scene = Scene::default();
+    let plot = chart.frame(&mut scene);
+    let at = |place: Place| plot.at(scaled(place).0, scaled(place).1);
+    let mut dots: Vec<(f64, f64)> = Vec::new();
+    for series in sheet.series.iter().skip(sheet.drawn().count()) {
+        for place in series.rows.iter().filter_map(|row| place(row)) {
+            scene.disc(at(place), 2.5, Ink::solid(SHADE));
+            dots.push(at(place));
+        }
+    }
+    let corners: Vec<Placed<'_, (f64, f64)>> = pareto::fronts(sheet.rows, place)
+        .into_iter()
+        .map(|front| front.into_iter().map(|(row, place)| (row, at(place))).collect())
+        .collect();
+    for front in &corners {
+        let places: Vec<(f64, f64)> = front.iter().map(|(_, at)| *at).collect();
+        scene.line(&pareto::steps(&places, plot.right), FRONT);
+    }
+    for (series, stroke, marker) in sheet.drawn() {
+        for place in series.rows.iter().filter_map(|row| place(row)) {
+            marker.draw(&mut scene, at(place), 4.0, stroke.ink.rgb);
+            dots.push(at(place));
+        }
+    }
+    let varying = Varying::of(sheet.rows);
+    let label = |row: &Row| {
+        let load = Served::of(row).and_then(|served| served.load).map(|load| load.to_string());
+        let name = load.unwrap_or_else(|| short_label(&varying.label(row)));
+        let cost = row.microdollars_per_mtok().map_or_else(String::new, usd);
+        format!("{name}: {cost}")
+    };
+    pareto::labels(&mut scene, &plot, &corners, &dots, &label);
+    Some(scene)
+}
+
+/// What the cost is made of, and which points have none.
+fn note(rows: &[Row]) -> String {
+    let ran = || rows.iter().filter(|row| row.output_tokens().is_some());
+    let rented = ran().filter(|row| row.cost.rent.is_some()).count();
+    let made = match (rented, ran().count()) {
+        (0, _) => "Write-off of the purchase and electricity",
+        (rented, all) if rented == all => "Rent",
+        _ => "Rent where there is one, else write-off of the purchase and electricity",
+    };
+    let without = ran().filter(|row| row.microdollars_per_mtok().is_none()).count();
+    let without = if without > 0 { format!(" {without} points have no price.") } else { String::new() };
+    format!("{made}; prices and dates are in results.json.{without}")
+}
+
+fn legend(sheet: &Sheet<'_>) -> Vec<Entry> {
+    let shown = |series: &Series<'_>| series.rows.iter().any(|row| place(row).is_some());
+    let mut legend: Vec<Entry> = sheet
+        .drawn()
+        .filter(|(series, ..)| shown(series))
+        .map(|(series, stroke, marker)| Entry {
+            swatch: Swatch::Mark(marker, stroke.ink),
+            text: short_label(&series.label),
+        })
+        .collect();
+    let others = sheet.series.iter().skip(sheet.drawn().count()).filter(|series| shown(series)).count();
+    legend.extend((others > 0).then(|| text_entry(format!("{others} more series"))));
+    legend.push(Entry { swatch: Swatch::Line(FRONT, None), text: "front of each model".to_owned() });
+    let oracle = sheet.series.iter().any(|series| series.oracle);
+    legend.extend(oracle.then(|| text_entry("(without oracles)".to_owned())));
+    legend
+}
