@@ -405,6 +405,7 @@ const NOT_IN_THE_TABLE: [&str; 11] = [
 /// Columns of the shared hardware table that a row of ours repeats, as numbers in base units.
 fn ours(gpu: &Gpu) -> Vec<(&'static str, Option<u64>)> {
     let price = Price::of(PricedPart::Gpu, &gpu.id).or_else(|| Price::of(PricedPart::Machine, &gpu.id));
+    let price = price.filter(|price| price.price.fidelity == Fidelity::Datasheet);
     let flops = |rate: Option<&Sourced<FlopRate>>| rate.map(|rate| rate.value.flops_per_s());
     let bytes = |rate: Option<&Sourced<Bandwidth>>| rate.map(|rate| rate.value.bytes_per_s());
     vec![
