@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests count as tests.
 
+use std::collections::BTreeSet;
+
+use moesim::catalogue::{Cpu, Entry, Gpu, Price, PricedPart, Storage};
 use moesim::metrics::{
     AccessCounts, ConfigLabels, CostBasis, GpuUse, NoPayback, Outcome, PricePart, Quality, Row,
     ServingSummary, Summary, TimeShares, TokenCounts,
@@ -155,6 +158,42 @@ fn nothing_overflows() {
     assert_eq!(served(most).microdollars_per_mtok(), None);
 }
 
+#[test]
+fn prices_are_dated_and_for_rows_that_are_there() {
+    let month = |date: &str| {
+        let parts: Vec<u32> = date.split('-').map(|part| part.parse().unwrap()).collect();
+        date.len() == 7 && (2017..=2026).contains(&parts[0]) && (1..=12).contains(&parts[1])
+    };
+    let mut seen = BTreeSet::new();
+    for price in Price::all() {
+        assert!(month(&price.date), "{}: {}", price.id, price.date);
+        assert!(price.price.value.micro() > 0, "{}", price.id);
+        for id in &price.of {
+            assert!(seen.insert((price.part.to_string(), id)), "{id} has two prices of {}", price.part);
+            let known = match price.part {
+                PricedPart::Gpu | PricedPart::Machine | PricedPart::Rent => {
+                    let gpu = Gpu::all().iter().find(|gpu| gpu.id == *id).unwrap();
+                    gpu.unified == (price.part == PricedPart::Machine)
+                }
+                PricedPart::Cpu | PricedPart::Dram | PricedPart::Platform => {
+                    Cpu::all().iter().any(|cpu| cpu.id == *id)
+                }
+                PricedPart::Storage => Storage::all().iter().any(|drive| drive.id == *id),
+                PricedPart::Electricity => false,
+            };
+            assert!(known, "{}: {id}", price.id);
+        }
+    }
+    // A CPU with a board has memory for it.
+    for cpu in Cpu::all() {
+        let has = |part| Price::of(part, &cpu.id).is_some();
+        assert_eq!((has(PricedPart::Platform), has(PricedPart::Dram)), (true, true), "{}", cpu.id);
+    }
+    let card = Price::of(PricedPart::Gpu, "rtx4090").unwrap();
+    assert_eq!((card.price.value.to_string().as_str(), card.date.as_str()), ("1599 USD", "2022-10"));
+    assert!(Price::of(PricedPart::Gpu, "h200-sxm").is_none());
+}
+
 const SCENARIO: &str = r#"
 [model]
 name = "qwen3-30b-a3b"
@@ -252,9 +291,12 @@ fn every_gpu_and_machine_of_every_replica_counts() {
         ["requests.arrivals=closed", "requests.users=2", "requests.count=4", "requests.lengths=fixed"];
     let lengths = ["requests.prompt_tokens=16", "requests.output_tokens=4", "quant.scheme=fp8"];
     let layout = ["parallel.tp=4", "parallel.node_gpus=2", "parallel.replicas=3", "cost.rent=1 USD"];
-    let place = ["placement.experts=vram", "cache.capacity=rest"];
-    let settings = [&served[..], &lengths[..], &layout[..], &place[..]].concat();
-    let cost = planned(&settings).cost;
+    let settings = [&served[..], &lengths[..], &layout[..], &["placement.experts=vram"]].concat();
+    let (head, _) = SCENARIO.split_once("[cache]").unwrap();
+    let text = format!("{head}[workload]\nrouter = \"typical\"\n");
+    let settings: Vec<String> = settings.into_iter().map(str::to_owned).collect();
+    let file = ScenarioFile::parse(&text, std::path::Path::new("cost.toml"), &settings).unwrap();
+    let cost = plan(&file.point(0).unwrap(), &Inputs::default()).unwrap().cost;
     assert_eq!((cost.gpus, cost.machines), (12, 6));
     assert_eq!(cost.parts[0].microdollars, 12 * 1599 * USD);
     assert_eq!(cost.parts[1].microdollars, 6 * 699 * USD);
@@ -266,7 +308,7 @@ fn bad_prices_are_refused_with_what_was_expected() {
     let amount = "expected an amount like \"2.50 USD\"";
     for (setting, found, expected) in [
         ("cost.gpu=-1 USD", "\"-1 USD\"", amount),
-        ("cost.rent=2.5", "2.5", amount),
+        ("cost.rent=2.5", "\"2.5\"", amount),
         ("cost.electricity=0.3 EUR", "\"0.3 EUR\"", amount),
         ("cost.host_power=80", "80", "expected power like \"80 W\", of at most three decimals"),
         (

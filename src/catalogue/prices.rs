@@ -36,6 +36,16 @@ pub enum PricedPart {
 }
 
 impl PricedPart {
+    /// What the price is called among the facts of the row that it is for.
+    fn fact(self) -> &'static str {
+        match self {
+            Self::Gpu | Self::Cpu | Self::Storage | Self::Machine | Self::Electricity => "price",
+            Self::Dram => "dram_price",
+            Self::Platform => "platform_price",
+            Self::Rent => "rent",
+        }
+    }
+
     /// The unit of the price.
     pub fn per(self) -> &'static str {
         match self {
@@ -115,7 +125,7 @@ impl Price {
     pub(super) fn facts_of(row: &str) -> Vec<Fact> {
         let named = ROWS.iter().filter(|price| price.of.iter().any(|id| id == row));
         let fact = |price: &Self| Fact {
-            key: format!("price of {}", price.part),
+            key: price.part.fact().to_owned(),
             value: format!("{} per {}, {}", price.price.value, price.part.per(), price.date),
             source: price.price.source.clone(),
             fidelity: price.price.fidelity,

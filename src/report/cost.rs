@@ -65,13 +65,16 @@ pub(super) fn describe(text: &mut String, row: &Row) {
     price(text, cost);
     if let (Some(busy), Some(idle)) = (cost.busy_milliwatts, cost.idle_milliwatts) {
         let watts = |milliwatts: u64| ratio(u128::from(milliwatts), 1000, 0);
-        let energy = known(row.millijoules(), |energy| ratio(u128::from(energy), 1_000_000, 2));
+        let energy = known(row.millijoules(), |energy| match energy {
+            ..1_000_000 => format!("{} J", ratio(u128::from(energy), 1000, 0)),
+            _ => format!("{} kJ", ratio(u128::from(energy), 1_000_000, 2)),
+        });
         let each = joules_per_token(row, 3);
         if !energy.is_empty() {
             let each = if each.is_empty() { each } else { format!(", {each} J per output token") };
             let (busy, idle) = (watts(busy), watts(idle));
             let gpus = if cost.gpus > 1 { "GPUs wait" } else { "the GPU waits" };
-            let _ = writeln!(text, "energy   {energy} kJ{each} ({busy} W at work, {idle} W while {gpus})");
+            let _ = writeln!(text, "energy   {energy}{each} ({busy} W at work, {idle} W while {gpus})");
         }
     }
     if let Some(each) = row.microdollars_per_mtok() {

@@ -16,7 +16,7 @@ pub(super) const TITLE: &str = "cost per token against decode latency";
 /// again what latency says.
 const ALIKE_PERCENT: u128 = 125;
 /// A larger ratio between the dearest and the cheapest point makes the axis logarithmic.
-const LINEAR_RATIO_MAX: f64 = 20.0;
+const LINEAR_RATIO_MAX: f64 = 8.0;
 
 /// Latency in nanoseconds and millionths of a dollar for a million output tokens.
 type Place = (u64, u64);
@@ -79,7 +79,10 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
         .collect();
     for front in &corners {
         let places: Vec<(f64, f64)> = front.iter().map(|(_, at)| *at).collect();
-        scene.line(&pareto::steps(&places, plot.right), FRONT);
+        let steps = pareto::steps(&places, plot.right);
+        scene.line(&steps, FRONT);
+        // Labels keep clear of the line.
+        dots.extend(steps.windows(2).flat_map(|pair| along(pair[0], pair[1])));
     }
     for (series, stroke, marker) in sheet.drawn() {
         for place in series.rows.iter().filter_map(|row| place(row)) {
@@ -96,6 +99,14 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
     };
     pareto::labels(&mut scene, &plot, &corners, &dots, &label);
     Some(scene)
+}
+
+/// Places along a straight line, some pixels apart.
+fn along((x, y): (f64, f64), (to_x, to_y): (f64, f64)) -> impl Iterator<Item = (f64, f64)> {
+    (0..=120).map(move |step| {
+        let part = f64::from(step) / 120.0;
+        (x + (to_x - x) * part, y + (to_y - y) * part)
+    })
 }
 
 /// What the cost is made of, and which points have none.
