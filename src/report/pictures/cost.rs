@@ -1,13 +1,16 @@
 //! Dollars for a million output tokens against decode latency: every point with a price, and the front of those that
 //! nothing real beats in both.
 
-use super::common::{Sheet, short_label, text_entry};
+use super::common::{Sheet, only, short_label, text_entry};
 use super::pareto::{self, FRONT, Placed};
 use crate::metrics::Row;
 use crate::report::cost::usd;
-use crate::report::draw::{Axis, Chart, Entry, Ink, SHADE, Scale, Scene, Swatch, time_unit};
-use crate::report::series::{Series, Varying};
-use crate::report::serving::{Served, is_serving};
+use crate::report::draw::{
+    Axis, Chart, Entry, Ink, Marker, SHADE, Scale, Scene, Stroke, Swatch, series_look, time_unit,
+};
+use crate::report::format::size;
+use crate::report::series::Varying;
+use crate::report::serving::{LoadSeries, Served, is_serving, load_series};
 
 pub(super) const NAME: &str = "cost_vs_latency";
 pub(super) const TITLE: &str = "cost per token against decode latency";
@@ -18,12 +21,41 @@ const ALIKE_PERCENT: u128 = 125;
 /// A larger ratio between the dearest and the cheapest point makes the axis logarithmic.
 const LINEAR_RATIO_MAX: f64 = 8.0;
 
+/// Series with marks of their own.
+const SERIES_MAX: usize = 24;
+
 /// Latency in nanoseconds and millionths of a dollar for a million output tokens.
 type Place = (u64, u64);
 
 fn place(row: &Row) -> Option<Place> {
     let tpot = &row.summary()?.tpot_ns;
     (tpot.count > 0 && tpot.p50 > 0).then_some((tpot.p50, row.microdollars_per_mtok()?))
+}
+
+/// Points that look alike.
+struct Marks<'a> {
+    label: String,
+    oracle: bool,
+    rows: Vec<&'a Row>,
+    stroke: Stroke,
+    marker: Marker,
+}
+
+/// Series with priced points: those of other pictures, under load those that differ in nothing but the load.
+fn marks<'a>(sheet: &Sheet<'a>, serving: bool) -> Vec<Marks<'a>> {
+    let named: Vec<(String, bool, Vec<&Row>)> = if serving {
+        let rows = |series: &LoadSeries<'a>| series.points.iter().map(|point| point.row).collect();
+        let all = load_series(sheet.rows);
+        all.iter().map(|series| (series.label.clone(), series.oracle, rows(series))).collect()
+    } else {
+        sheet.series.iter().map(|series| (series.label.clone(), series.oracle, series.rows.clone())).collect()
+    };
+    let look = |(index, (label, oracle, rows)): (usize, (String, bool, Vec<&'a Row>))| {
+        let (stroke, marker) = series_look(index, oracle);
+        Marks { label, oracle, rows, stroke, marker }
+    };
+    let priced = |marks: &Marks<'_>| marks.rows.iter().any(|row| place(row).is_some());
+    named.into_iter().enumerate().map(look).filter(priced).collect()
 }
 
 /// Whether cost says more than latency does.
@@ -50,6 +82,7 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
     let x: Vec<f64> = places.iter().map(|place| scaled(*place).0).collect();
     let y: Vec<f64> = places.iter().map(|place| scaled(*place).1).collect();
     let serving = is_serving(sheet.rows);
+    let marks = marks(sheet, serving);
     let of = if serving { "requests" } else { "sequences" };
     let chart = Chart {
         title: sheet.title(TITLE),
@@ -59,7 +92,7 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
             Scale::log_beyond(LINEAR_RATIO_MAX, &x),
         ),
         y: Axis::new("cost of a million output tokens (USD)", Scale::log_beyond(LINEAR_RATIO_MAX, &y)),
-        legend: legend(sheet),
+        legend: legend(&marks),
         line_at: None,
         note: note(sheet.rows),
     };
@@ -67,11 +100,9 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
     let plot = chart.frame(&mut scene);
     let at = |place: Place| plot.at(scaled(place).0, scaled(place).1);
     let mut dots: Vec<(f64, f64)> = Vec::new();
-    for series in sheet.series.iter().skip(sheet.drawn().count()) {
-        for place in series.rows.iter().filter_map(|row| place(row)) {
-            scene.disc(at(place), 2.5, Ink::solid(SHADE));
-            dots.push(at(place));
-        }
+    for place in marks.iter().skip(SERIES_MAX).flat_map(|marks| &marks.rows).filter_map(|row| place(row)) {
+        scene.disc(at(place), 2.5, Ink::solid(SHADE));
+        dots.push(at(place));
     }
     let corners: Vec<Placed<'_, (f64, f64)>> = pareto::fronts(sheet.rows, place)
         .into_iter()
@@ -84,18 +115,22 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
         // Labels keep clear of the line.
         dots.extend(steps.windows(2).flat_map(|pair| along(pair[0], pair[1])));
     }
-    for (series, stroke, marker) in sheet.drawn() {
-        for place in series.rows.iter().filter_map(|row| place(row)) {
-            marker.draw(&mut scene, at(place), 4.0, stroke.ink.rgb);
-            dots.push(at(place));
+    for marks in marks.iter().take(SERIES_MAX) {
+        let places: Vec<(f64, f64)> = marks.rows.iter().filter_map(|row| place(row)).map(at).collect();
+        if serving {
+            scene.line(&places, Stroke { width: 1.0, ..marks.stroke });
         }
+        places.iter().for_each(|place| marks.marker.draw(&mut scene, *place, 4.0, marks.stroke.ink.rgb));
+        dots.extend(places);
     }
     let varying = Varying::of(sheet.rows);
+    let varied = only(sheet.rows.iter().map(|row| row.config.cache_capacity_bytes)).is_none();
     let label = |row: &Row| {
         let load = Served::of(row).and_then(|served| served.load).map(|load| load.to_string());
-        let name = load.unwrap_or_else(|| short_label(&varying.label(row)));
+        let room = format!(", {}", size(row.config.cache_capacity_bytes));
+        let setting = || format!("{}{}", short_label(&varying.label(row)), if varied { &room } else { "" });
         let cost = row.microdollars_per_mtok().map_or_else(String::new, usd);
-        format!("{name}: {cost}")
+        format!("{}: {cost}", load.unwrap_or_else(setting))
     };
     pareto::labels(&mut scene, &plot, &corners, &dots, &label);
     Some(scene)
@@ -123,20 +158,20 @@ fn note(rows: &[Row]) -> String {
     format!("{made}; prices and dates are in results.json.{without}")
 }
 
-fn legend(sheet: &Sheet<'_>) -> Vec<Entry> {
-    let shown = |series: &Series<'_>| series.rows.iter().any(|row| place(row).is_some());
-    let mut legend: Vec<Entry> = sheet
-        .drawn()
-        .filter(|(series, ..)| shown(series))
-        .map(|(series, stroke, marker)| Entry {
-            swatch: Swatch::Mark(marker, stroke.ink),
-            text: short_label(&series.label),
+fn legend(all: &[Marks<'_>]) -> Vec<Entry> {
+    let mut legend: Vec<Entry> = all
+        .iter()
+        .take(SERIES_MAX)
+        .filter(|marks| !marks.label.is_empty())
+        .map(|marks| Entry {
+            swatch: Swatch::Mark(marks.marker, marks.stroke.ink),
+            text: short_label(&marks.label),
         })
         .collect();
-    let others = sheet.series.iter().skip(sheet.drawn().count()).filter(|series| shown(series)).count();
+    let others = all.len().saturating_sub(SERIES_MAX);
     legend.extend((others > 0).then(|| text_entry(format!("{others} more series"))));
     legend.push(Entry { swatch: Swatch::Line(FRONT, None), text: "front of each model".to_owned() });
-    let oracle = sheet.series.iter().any(|series| series.oracle);
-    legend.extend(oracle.then(|| text_entry("(without oracles)".to_owned())));
+    let has_oracle = all.iter().any(|marks| marks.oracle);
+    legend.extend(has_oracle.then(|| text_entry("(without oracles)".to_owned())));
     legend
 }

@@ -161,8 +161,12 @@ pub(super) fn labels(
         let wide = width(&text, LABEL_EM);
         let above = [(x + 8.0, y - 20.0), (x - wide / 2.0, y - 24.0), (x + 10.0, y - 7.0)];
         let below = [(x - wide - 8.0, y + 6.0), (x - wide / 2.0, y + 10.0), (x + 8.0, y + 8.0)];
-        let mut spots =
-            above.into_iter().chain(below).map(|(left, top)| (left, top, left + wide, top + 14.0));
+        let left = [(x - wide - 8.0, y - 20.0), (x - wide - 10.0, y - 7.0)];
+        let mut spots = above
+            .into_iter()
+            .chain(below)
+            .chain(left)
+            .map(|(left, top)| (left, top, left + wide, top + 14.0));
         let free = |spot: &Box4| inside(*spot, plot) && !taken.iter().any(|other| overlap(*spot, *other));
         if let Some(spot) = spots.find(free).filter(|_| written < LABELS_MAX) {
             scene.text((spot.0, spot.3 - 3.0), &text, LABEL_EM, Align::Start, INK);

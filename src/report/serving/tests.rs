@@ -172,7 +172,8 @@ fn an_answer_in_words() {
             "Turned away or interrupted: 1 of 1000 requests rejected (1 too long for the KV cache) at 1 request/s \
              (point 0), some at 3 points in all; 37 preempted at 8 requests/s (point 2).",
             "Energy: 0.643 J per output token at 4 requests/s (point 1); least is 0.433 at 8 requests/s (point 2).",
-            "Cost: $0.857 per million output tokens at 4 requests/s (point 1); least is $0.578 at",
+            "Cost: 0.857 USD per million output tokens at 4 requests/s (point 1).",
+            "Cheapest: lru, rate 8 (point 2): 0.578 USD per million output tokens, 0.433 J per token; prices of 2026-11,",
             "Note: Arrivals repeat the log from its begin.",
         ],
     );
