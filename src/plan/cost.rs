@@ -138,29 +138,32 @@ fn of_parts(section: &CostSection) -> [(&'static str, Option<Dollars>); 5] {
     ]
 }
 
+/// A machine that is bought at once; prices of parts do not count.
+fn whole(resolver: &mut Resolver<'_>, machine: &MachinePlan, fleet: &Fleet) -> Piece {
+    let section = &resolver.scenario().cost;
+    let is_given = section.machine.is_some();
+    let why = if is_given { "cost.machine is given" } else { "the machine is sold as a whole" };
+    for (key, written) in of_parts(section) {
+        if let Some(written) = written {
+            resolver.note(key, written, format!("not counted: {why}"));
+        }
+    }
+    Piece {
+        key: "cost.machine",
+        what: times(fleet.machines, &format!("machine with {}", machine.gpu.name)),
+        written: section.machine,
+        found: Price::of(PricedPart::Machine, &machine.gpu.id),
+        count: fleet.machines,
+        units: (fleet.machines, 1),
+    }
+}
+
 /// The machine as a whole where it has a price or is sold so, else its parts.
 fn pieces(resolver: &mut Resolver<'_>, machine: &MachinePlan, fleet: &Fleet) -> Vec<Piece> {
     let section = &resolver.scenario().cost;
     let gpu = machine.gpu;
     if section.machine.is_some() || gpu.unified {
-        let why = if section.machine.is_some() {
-            "cost.machine is given"
-        } else {
-            "the machine is sold as a whole"
-        };
-        for (key, written) in of_parts(section) {
-            if let Some(written) = written {
-                resolver.note(key, written, format!("not counted: {why}"));
-            }
-        }
-        return vec![Piece {
-            key: "cost.machine",
-            what: times(fleet.machines, &format!("machine with {}", gpu.name)),
-            written: section.machine,
-            found: Price::of(PricedPart::Machine, &gpu.id),
-            count: fleet.machines,
-            units: (fleet.machines, 1),
-        }];
+        return vec![whole(resolver, machine, fleet)];
     }
     let cpus = fleet.machines * fleet.sockets;
     let for_cpu = |part, plain| match machine.cpu {

@@ -102,7 +102,7 @@ impl Lifetime {
 impl fmt::Display for Lifetime {
     /// In the longest unit that comes out whole: `3 years`, `18 days`, `5 hours`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = UNITS.iter().find(|(_, hours)| self.hours % hours == 0);
+        let whole = UNITS.iter().find(|(_, hours)| self.hours.is_multiple_of(*hours));
         let (unit, hours) = whole.copied().unwrap_or(("hours", 1));
         let count = self.hours / hours;
         write!(f, "{count} {}", if count == 1 { unit.trim_end_matches('s') } else { unit })

@@ -61,7 +61,7 @@ fn columns_have_these_values() {
         ("kv_peak_pct", "65.0000"),
         ("hit_rate_pct", "83.4286"),
         ("gpus_busy_pct", "52.0000"),
-        ("joules_per_output_token", "0.642570"),
+        ("joules_per_output_token", "0.556723"),
         ("dollars_per_million_output_tokens", "0.856760"),
         ("expert_load_max_per_mean", "3.100"),
         ("experts_never_used", "2"),
@@ -109,7 +109,7 @@ gpu 0/0/1 busy 80.0 %, waiting for copies, drives or the CPU 5.0 %, in exchanges
 gpu      busy 60.0 %, 40.0 GiB, 59.9 KiB per token
 h2d      busy 45.0 %, 40.0 GiB, 59.9 KiB per token
 rent     2 x GeForce RTX 4090 for an hour 2.40 USD (2026-11)
-energy   XX
+energy   102.84 kJ, 0.516 J per output token (700 W at work, 120 W while GPUs wait)
 cost     0.578 USD per million output tokens: rent of 2.40 USD an hour (2026-11)
 note     Arrivals repeat the log from its begin.
 
@@ -171,9 +171,9 @@ fn an_answer_in_words() {
              39.8 ms; 98.3 % of requests keep it, 90 % must. At 8 requests/s (point 2) 2.0 % do.",
             "Turned away or interrupted: 1 of 1000 requests rejected (1 too long for the KV cache) at 1 request/s \
              (point 0), some at 3 points in all; 37 preempted at 8 requests/s (point 2).",
-            "Energy: 0.643 J per output token at 4 requests/s (point 1); least is 0.433 at 8 requests/s (point 2).",
+            "Energy: 0.557 J per output token at 4 requests/s (point 1); least is 0.516 at 8 requests/s (point 2).",
             "Cost: 0.857 USD per million output tokens at 4 requests/s (point 1).",
-            "Cheapest: lru, rate 8 (point 2): 0.578 USD per million output tokens, 0.433 J per token; prices of 2026-11,",
+            "Cheapest: lru, rate 8 (point 2): 0.578 USD per million output tokens, 0.516 J per token; prices of 2026-11, to override in [cost].",
             "Note: Arrivals repeat the log from its begin.",
         ],
     );
