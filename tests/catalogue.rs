@@ -7,7 +7,8 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use moesim::catalogue::{
-    Cpu, EngineProfile, Entry, Fidelity, Gpu, Kernel, LinkClass, QuantScheme, Ratio, Sourced, Storage, view,
+    Cpu, EngineProfile, Entry, Fidelity, Gpu, Kernel, LinkClass, Price, PricedPart, QuantScheme, Ratio,
+    Sourced, Storage, view,
 };
 use moesim::model::Dtype;
 use moesim::units::{Bandwidth, Bytes, FlopRate};
@@ -35,7 +36,7 @@ fn every_fact_has_a_value_and_a_source() {
 fn facts_leave_out_nothing_that_the_data_files_hold() {
     let keys_of = |text: &str| {
         let file: toml::Table = text.parse().unwrap();
-        let plain = ["id", "name", "aliases", "note", "unified", "source", "fidelity"];
+        let plain = ["id", "name", "aliases", "note", "unified", "part", "of", "date", "source", "fidelity"];
         let rows = file["row"].as_array().unwrap().iter();
         rows.map(|row| {
             let row = row.as_table().unwrap();
@@ -58,10 +59,13 @@ fn facts_leave_out_nothing_that_the_data_files_hold() {
         include_str!("../src/catalogue/data/quant.toml"),
         include_str!("../src/catalogue/data/engines.toml"),
         include_str!("../src/catalogue/data/kernels.toml"),
+        include_str!("../src/catalogue/data/prices.toml"),
     ] {
         for (id, keys) in keys_of(text) {
+            // Prices are shown with what they are for, and lie in a file of their own.
+            let facts = view::show(&id).unwrap().facts.into_iter().map(|fact| fact.key);
             let shown: BTreeSet<String> =
-                view::show(&id).unwrap().facts.into_iter().map(|fact| fact.key).collect();
+                facts.filter(|key| keys.contains(key) || !key.ends_with("price") && key != "rent").collect();
             assert_eq!(shown, keys, "{id}");
         }
     }
@@ -92,6 +96,7 @@ fn a_name_means_one_row_over_all_kinds() {
     collect_names::<QuantScheme>(&mut seen);
     collect_names::<EngineProfile>(&mut seen);
     collect_names::<Kernel>(&mut seen);
+    collect_names::<Price>(&mut seen);
 }
 
 #[test]
@@ -364,6 +369,8 @@ const NOT_IN_THE_TABLE: [&str; 11] = [
 
 /// Columns of the shared hardware table that a row of ours repeats, as numbers in base units.
 fn ours(gpu: &Gpu) -> Vec<(&'static str, Option<u64>)> {
+    let price = Price::of(PricedPart::Gpu, &gpu.id).or_else(|| Price::of(PricedPart::Machine, &gpu.id));
+    let price = price.filter(|price| price.price.fidelity == Fidelity::Datasheet);
     let flops = |rate: Option<&Sourced<FlopRate>>| rate.map(|rate| rate.value.flops_per_s());
     let bytes = |rate: Option<&Sourced<Bandwidth>>| rate.map(|rate| rate.value.bytes_per_s());
     vec![
@@ -381,7 +388,7 @@ fn ours(gpu: &Gpu) -> Vec<(&'static str, Option<u64>)> {
         ("pcie_gbs_per_dir_theory", bytes(gpu.host_link.as_ref())),
         ("nvlink_gbs_total_bidir", bytes(gpu.gpu_link.as_ref())),
         ("tdp_w", gpu.tdp.as_ref().map(|tdp| tdp.value.0)),
-        ("msrp_usd", gpu.msrp.as_ref().map(|msrp| msrp.value.0)),
+        ("msrp_usd", price.map(|price| price.price.value.micro() / 1_000_000)),
         ("year", Some(gpu.year.value.into())),
     ]
 }

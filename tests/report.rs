@@ -32,12 +32,13 @@ fn csv_has_this_header_and_this_row() {
         "h2d_bytes_per_token,d2h_bytes_per_token,nvme_bytes_per_token,cpu_bytes_per_token,dram_bytes_per_token,",
         "gpu_utilisation_pct,h2d_utilisation_pct,d2h_utilisation_pct,nvme_utilisation_pct,cpu_utilisation_pct,",
         "dram_utilisation_pct,gpu_compute_ms_per_token,wait_h2d_ms_per_token,wait_nvme_ms_per_token,",
-        "wait_cpu_ms_per_token,overhead_ms_per_token,overshoot_bytes_max\n",
+        "wait_cpu_ms_per_token,overhead_ms_per_token,overshoot_bytes_max,purchase_usd,rent_usd_per_hour,",
+        "cost_usd_per_mtok,joules_per_token,payback_days,price_missing\n",
         "0,lru,3072 MiB,olmoe-1b-7b,bf16,rtx3090,hf-eager,dram,lru,false,global,layer,none,3221225472,25.0000,",
         "5553258496,25769803776,13153337344,0,ok,,25.000,32.000000,32.000000,40.000000,52.000000,52.000000,3,",
         "40.000000,52.000000,52.000000,,,,25.0000,25.0000,,,1207959552.0,96.0000,0.0000,0.0000,0.0000,0.0000,,,,",
         ",,,,120795955200,0,53687091.2,1207959552.0,,0.0,,,25.0000,50.0000,,0.0000,,,10.000000,20.000000,",
-        "0.000000,,10.000000,0\n",
+        "0.000000,,10.000000,0,,,,,,\n",
     );
     assert_eq!(text, expected);
 }

@@ -1,6 +1,7 @@
 //! Accelerators: graphics cards, data-centre GPUs and machines whose CPU and GPU share one memory.
 //!
-//! Rates are dense peaks; what an engine reaches of them is in its profile. Left out: clocks, prices today.
+//! Rates are dense peaks; what an engine reaches of them is in its profile. Left out: clocks, and prices, which are
+//! rows of their own.
 
 use std::sync::LazyLock;
 
@@ -8,7 +9,8 @@ use serde::Deserialize;
 
 use super::entry::{Entry, Fact, named_row};
 use super::load::parse_embedded;
-use super::quantity::{Usd, Watts};
+use super::prices::Price;
+use super::quantity::Watts;
 use super::sourced::Sourced;
 use crate::units::{Bandwidth, Bytes, FlopRate};
 
@@ -60,8 +62,6 @@ pub struct Gpu {
     pub gpu_link: Option<Sourced<Bandwidth>>,
     /// Board power; of the whole package where memory is unified.
     pub tdp: Option<Sourced<Watts>>,
-    /// Price at launch.
-    pub msrp: Option<Sourced<Usd>>,
     /// Year of launch.
     pub year: Sourced<u32>,
 }
@@ -101,7 +101,7 @@ impl Entry for Gpu {
             Sourced::cell(self.host_link.as_ref()),
             (if self.unified { "yes" } else { "no" }).to_owned(),
             Sourced::cell(self.tdp.as_ref()),
-            Sourced::cell(self.msrp.as_ref()),
+            Price::cell(self.id()),
             self.year.value.to_string(),
         ]
     }
@@ -126,7 +126,6 @@ impl Entry for Gpu {
             Fact::optional("host_link", self.host_link.as_ref()),
             Fact::optional("gpu_link", self.gpu_link.as_ref()),
             Fact::optional("tdp", self.tdp.as_ref()),
-            Fact::optional("msrp", self.msrp.as_ref()),
             Some(Fact::new("year", &self.year)),
         ];
         known.into_iter().chain(rates).chain(rest.into_iter().flatten()).collect()

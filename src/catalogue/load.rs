@@ -13,7 +13,7 @@ use toml::{Table, Value};
 use crate::error::{Error, Place, Result};
 
 /// Keys that hold no number, in rows of any kind; they keep the shape they have.
-const PLAIN_KEYS: [&str; 5] = ["id", "name", "aliases", "note", "unified"];
+const PLAIN_KEYS: [&str; 8] = ["id", "name", "aliases", "note", "unified", "part", "of", "date"];
 
 /// Keys that hold a number for each of several names, such as storage types.
 const MAP_KEYS: [&str; 1] = ["cpu_dtype_efficiency"];

@@ -1,4 +1,4 @@
-//! Models, hardware, links between GPUs, storage types and engines, every number with its source.
+//! Models, hardware, links between GPUs, storage types, engines and prices, every number with its source.
 //!
 //! The rows are TOML files compiled into the program and read once, strictly: an unknown key or a number without a
 //! source is an error. A row may give one `source` and `fidelity` for all its numbers; after loading each number
@@ -14,6 +14,7 @@ mod kernels;
 mod layers;
 mod load;
 pub mod models;
+mod prices;
 mod quant;
 mod quantity;
 mod sourced;
@@ -29,7 +30,8 @@ pub use kernels::Kernel;
 pub use layers::{LayerMix, LayerRule};
 pub use load::parse;
 pub use models::ModelRow;
+pub use prices::{Price, PricedPart};
 pub use quant::{AttentionMix, FfnMix, QuantScheme};
-pub use quantity::{Ratio, TransferRate, Usd, Watts};
+pub use quantity::{Power, Ratio, TransferRate, Usd, Watts};
 pub use sourced::{Fidelity, Sourced};
 pub use storage::Storage;

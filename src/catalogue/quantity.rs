@@ -87,12 +87,57 @@ counted!(
     Watts, "W", "450 W"
 );
 counted!(
-    /// A launch price in US dollars, taxes excluded.
-    Usd, "USD", "1599 USD"
-);
-counted!(
     /// Memory transfers per second and channel, in millions.
     TransferRate, "MT/s", "5600 MT/s"
+);
+
+/// Numbers of one unit with up to so many decimals, kept in the smallest part of it.
+macro_rules! fractional {
+    ($(#[$doc:meta])* $name:ident, $(#[$get_doc:meta])* $get:ident, $unit:literal, $decimals:literal, $example:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $name(u64);
+
+        impl $name {
+            $(#[$get_doc])*
+            pub const fn $get(self) -> u64 {
+                self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnitError;
+            fn from_str(text: &str) -> Result<Self, UnitError> {
+                read(text, $unit, $decimals, $example).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            /// As many decimals as it needs, none or at least two.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let scale = 10_u64.pow($decimals);
+                let (whole, fraction) = (self.0 / scale, self.0 % scale);
+                if fraction == 0 {
+                    return write!(f, "{whole} {}", $unit);
+                }
+                let digits = format!("{fraction:0width$}", width = $decimals);
+                write!(f, "{whole}.{:0<2} {}", digits.trim_end_matches('0'), $unit)
+            }
+        }
+    };
+}
+
+fractional!(
+    /// A price in US dollars, taxes excluded.
+    Usd,
+    /// Millionths of a dollar.
+    micro, "USD", 6, "1599 USD"
+);
+fractional!(
+    /// Power of something small, or of a whole machine.
+    Power,
+    /// Thousandths of a watt.
+    milliwatts, "W", 3, "0.375 W"
 );
 
 macro_rules! deserialize_from_text {
@@ -105,7 +150,7 @@ macro_rules! deserialize_from_text {
     )*};
 }
 
-deserialize_from_text!(Ratio, Watts, Usd, TransferRate);
+deserialize_from_text!(Ratio, Watts, Power, Usd, TransferRate);
 
 #[cfg(test)]
 mod tests {
@@ -132,5 +177,17 @@ mod tests {
         assert!("4.5 W".parse::<Watts>().is_err());
         assert_eq!("450 W".parse(), Ok(Watts(450)));
         assert_eq!("5600 MT/s".parse(), Ok(TransferRate(5600)));
+        assert!("-1 USD".parse::<Usd>().is_err());
+        assert!("0.0000001 USD".parse::<Usd>().is_err());
+    }
+
+    #[test]
+    fn money_and_power_are_exact_both_ways() {
+        for (text, micro) in [("1599 USD", 1_599_000_000), ("2.50 USD", 2_500_000), ("0.1802 USD", 180_200)] {
+            let price: Usd = text.parse().unwrap();
+            assert_eq!((price.micro(), price.to_string().as_str()), (micro, text));
+        }
+        let power: Power = "0.375 W".parse().unwrap();
+        assert_eq!((power.milliwatts(), power.to_string().as_str()), (375, "0.375 W"));
     }
 }

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::{Cpu, EngineProfile, Entry, Fact, Gpu, Kernel, LinkClass, ModelRow, QuantScheme, Storage};
+use super::{Cpu, EngineProfile, Entry, Fact, Gpu, Kernel, LinkClass, ModelRow, Price, QuantScheme, Storage};
 
 /// A listing: text cells under column heads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -98,6 +98,7 @@ const SECTIONS: &[Section] = &[
     Section::of::<QuantScheme>(),
     Section::of::<EngineProfile>(),
     Section::of::<Kernel>(),
+    Section::of::<Price>(),
 ];
 
 fn table_of<T: Entry>() -> Table {
@@ -114,7 +115,7 @@ fn sheet_of<T: Entry>(name: &str) -> Option<Sheet> {
         id: row.id().to_owned(),
         name: row.display_name().to_owned(),
         note: row.note().to_owned(),
-        facts: row.facts(),
+        facts: row.facts().into_iter().chain(Price::facts_of(row.id())).collect(),
     })
 }
 

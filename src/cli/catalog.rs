@@ -38,6 +38,8 @@ enum CatalogCommand {
     Engines(ListArgs),
     /// List the measured kernels of routed experts.
     Kernels(ListArgs),
+    /// List the prices, each with its date: parts, machines, rents, electricity.
+    Prices(ListArgs),
     /// Show everything known about one entry, every number with its source.
     Show(ShowArgs),
 }
@@ -69,6 +71,7 @@ pub(super) fn run(args: &CatalogArgs) -> Result<Ended> {
         CatalogCommand::Quant(args) => list("quant", args),
         CatalogCommand::Engines(args) => list("engines", args),
         CatalogCommand::Kernels(args) => list("kernels", args),
+        CatalogCommand::Prices(args) => list("prices", args),
         CatalogCommand::Show(args) => show_one(args),
     }
 }

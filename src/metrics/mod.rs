@@ -21,7 +21,7 @@ mod validation;
 mod verdict;
 
 pub use capacity::{Capacity, CapacityLimit, CapacityProbe, LimitFound};
-pub use cost::{CostBasis, PricePart};
+pub use cost::{CostBasis, NoPayback, PricePart};
 pub use counts::{AccessCounts, LinkUse, PhaseCounts, TimeShares};
 pub use curve::{CurveCapacity, CurvePoint, CurveSequence, Drift, PolicyCurve, TraceCurves};
 pub use effect::{Effect, EffectChart, EffectValue};
@@ -32,8 +32,7 @@ pub use quality::{Quality, QualityPart};
 pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};
 pub use serving::{
-    Energy, ExpertLoad, Goodput, GpuUse, KvUse, Price, RequestCounts, ServingSlice, ServingSummary,
-    TokenCounts,
+    ExpertLoad, Goodput, GpuUse, KvUse, RequestCounts, ServingSlice, ServingSummary, TokenCounts,
 };
 pub use summary::{SequenceSummary, Summary};
 pub use validation::{FittedParameter, Held, SeriesErrors, Statistic, ValidationRow, ValidationSeries};

@@ -88,24 +88,6 @@ pub struct ExpertLoad {
     pub distinct_permille: u64,
 }
 
-/// Energy of all GPUs, from board power and time busy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Energy {
-    /// Millijoules of the run.
-    pub millijoules: u64,
-    /// Board power of one GPU in milliwatts.
-    pub board_milliwatts: u64,
-    /// Power of an idle GPU in milliwatts, assumed.
-    pub idle_milliwatts: u64,
-}
-
-/// What the machine costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Price {
-    /// Millionths of a dollar per hour of all GPUs.
-    pub microdollars_per_hour: u64,
-}
-
 /// Requests that kept every limit of the service level.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Goodput {
@@ -197,10 +179,6 @@ pub struct ServingSummary {
     pub gpu_use: Vec<GpuUse>,
     /// Evenness of the experts' load.
     pub expert_load: ExpertLoad,
-    /// Energy, where the board power is known.
-    pub energy: Option<Energy>,
-    /// Price, where one was given.
-    pub price: Option<Price>,
     /// Requests within the service level, where one was given.
     pub goodput: Option<Goodput>,
     /// State over time; at most a few hundred slices of equal length.
@@ -232,17 +210,5 @@ impl ServingSummary {
 
     fn per_s(&self, count: u64) -> Option<f64> {
         (self.span_ns > 0).then(|| count as f64 / (self.span_ns as f64 / 1e9))
-    }
-
-    /// Joules per output token, where energy is known.
-    pub fn joules_per_token(&self) -> Option<f64> {
-        let energy = self.energy?;
-        (self.tokens.output > 0).then(|| energy.millijoules as f64 / 1e3 / self.tokens.output as f64)
-    }
-
-    /// Dollars per million output tokens, where a price is known.
-    pub fn dollars_per_million_tokens(&self) -> Option<f64> {
-        let dollars_per_s = self.price?.microdollars_per_hour as f64 / 1e6 / 3600.0;
-        self.output_tokens_per_s().filter(|rate| *rate > 0.0).map(|rate| dollars_per_s / rate * 1e6)
     }
 }

@@ -27,6 +27,7 @@ pub(super) struct MachinePlan {
     pub(super) overheads: Overheads,
     pub(super) overlap: Overlap,
     pub(super) cpu: Option<&'static Cpu>,
+    pub(super) storage: &'static Storage,
     /// Host to device and back; absent where memory is unified.
     pub(super) copies: Option<CopyPlan>,
     pub(super) nvme: DrivePlan,
@@ -87,6 +88,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>) -> Option<MachinePlan> {
         overheads: overheads(resolver, engine),
         overlap: overlap(resolver, engine),
         cpu,
+        storage,
         copies,
         nvme,
         dram,

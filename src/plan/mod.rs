@@ -6,6 +6,7 @@
 
 mod cache;
 mod conflicts;
+mod cost;
 mod cpu;
 mod describe;
 mod dram;
@@ -43,7 +44,7 @@ use std::sync::Arc;
 use crate::cache::PolicyRow;
 use crate::error::{Error, Result};
 use crate::memory::Tier;
-use crate::metrics::{ConfigLabels, CostBasis, Quality};
+use crate::metrics::{ConfigLabels, Quality};
 use crate::prefetch::PredictorRow;
 use crate::scenario::{ExpertHome, PointScenario, Tiers};
 use crate::serving::scheduler::SchedulerConfig;
@@ -209,6 +210,7 @@ fn finished(
 ) -> Result<Plan> {
     let Placed { mut workload, mut booked, prefetch, cache, dram, kv_room } = placed;
     let Named { whole, model, machine, deployment, placement, cpu, served, .. } = named;
+    let cost = cost::resolve(&mut resolver, &machine, &placement, &deployment);
     let serving = served.zip(kv_room).and_then(|(served, kv_room)| {
         let parts = serving::Parts {
             whole: &whole,
@@ -257,7 +259,7 @@ fn finished(
         prefetch,
         ledger: booked.ledger,
         quality: Quality::default(),
-        cost: CostBasis::default(),
+        cost,
         costs: timing.costs,
         cache: cache.plan,
         workload: workload.plan,

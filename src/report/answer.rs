@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::bottleneck::{Bound, bottleneck, bound};
+use super::cost::cheapest;
 use super::format::{counted, ratio, size};
 use super::point::ranged;
 use super::series::Varying;
@@ -60,6 +61,7 @@ pub(super) fn answer(rows: &[Row]) -> Vec<String> {
     sentences.extend(bottlenecks(&ran, models.len()));
     sentences.extend(policy_contest(&ran, &varying));
     sentences.extend(cliff(&ran));
+    sentences.extend(cheapest(rows));
     sentences
 }
 

@@ -1,5 +1,6 @@
 //! `results.csv`: one line per row, integers exact, rates with fixed decimals, an empty cell where nothing is known.
 
+use super::cost;
 use super::format::{ms, per_second, percent, ratio};
 use super::meta::{ReportMeta, axis_value};
 use super::serving;
@@ -147,13 +148,15 @@ fn per_token_ms(summary: &Summary, ns: u64) -> String {
 }
 
 /// The header: `index`, one column per axis key, then the fixed columns. An axis whose key is also the name of a fixed
-/// column gets the prefix `axis.`, so that no name stands twice. Columns of load stand last, and only in a serving sweep.
+/// column gets the prefix `axis.`, so that no name stands twice. Columns of load stand only in a serving sweep; those of
+/// costs are last.
 fn header(keys: &[String], is_serving: bool) -> Vec<String> {
     let mut fixed: Vec<&str> =
         CONFIG.iter().map(|(name, _)| *name).chain(RESULTS.iter().map(|(name, _)| *name)).collect();
     if is_serving {
         fixed.extend(serving::COLUMNS.iter().map(|(name, _)| *name));
     }
+    fixed.extend(cost::COLUMNS.iter().map(|(name, _)| *name));
     let axis = |key: &String| {
         let taken = key == "index" || fixed.contains(&key.as_str());
         if taken { format!("axis.{key}") } else { key.clone() }
@@ -170,11 +173,14 @@ fn cells(keys: &[String], row: &Row, is_serving: bool) -> Vec<String> {
     cells.extend(CONFIG.iter().map(|(_, fill)| fill(row)));
     cells.extend(RESULTS.iter().map(|(_, fill)| row.summary().map_or_else(String::new, fill)));
     if is_serving {
-        let under_load = row.summary().zip(serving::served(row));
-        cells.extend(serving::COLUMNS.iter().map(|(_, fill)| {
-            under_load.map_or_else(String::new, |(summary, serving)| fill(summary, serving))
-        }));
+        let under_load = serving::served(row);
+        cells.extend(
+            serving::COLUMNS
+                .iter()
+                .map(|(_, fill)| under_load.map_or_else(String::new, |serving| fill(row, serving))),
+        );
     }
+    cells.extend(cost::COLUMNS.iter().map(|(_, fill)| fill(row)));
     cells
 }
 

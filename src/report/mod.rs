@@ -9,6 +9,7 @@
 mod answer;
 mod bottleneck;
 mod capacity;
+mod cost;
 mod csv_table;
 mod curve;
 mod draw;

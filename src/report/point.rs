@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::bottleneck::{Bound, bottleneck, shares};
+use super::cost;
 use super::format::{per_second, percent, ratio, size, span};
 use super::serving;
 use crate::metrics::{AccessCounts, Outcome, PrefetchCounts, Quantiles, Row, SequenceSummary, Summary};
@@ -42,7 +43,10 @@ pub(super) fn described(row: &Row) -> String {
             devices(&mut carried, summary);
             serving::describe(&mut text, row, &hits, &carried);
         }
-        Outcome::Done(summary) => describe(&mut text, summary),
+        Outcome::Done(summary) => {
+            describe(&mut text, summary);
+            cost::describe(&mut text, row);
+        }
         Outcome::CannotRun(reasons) => {
             for reason in reasons {
                 let _ = writeln!(text, "cannot run: {reason}");

@@ -18,11 +18,13 @@ mod document;
 mod file;
 mod given;
 mod keys;
+mod money;
 mod numbers;
 mod percent;
 mod places;
 mod range;
 mod schema;
+mod schema_cost;
 mod schema_serving;
 mod section;
 mod set;
@@ -42,13 +44,15 @@ pub use choice_serving::{
 pub use document::{Document, Setting};
 pub use file::{POINTS_MAX, PointScenario, ScenarioFile};
 pub use keys::{KeyDoc, keys};
-pub use numbers::{Dollars, Factor, Rate};
+pub use money::{Dollars, Lifetime, PriceDate, Wattage};
+pub use numbers::{Factor, Rate};
 pub use percent::Percent;
 pub use places::Places;
 pub use schema::{
     CacheSection, EngineSection, HardwareSection, ModelSection, OutputSection, PlacementSection,
     PrefetchSection, QuantSection, Scenario, WorkloadSection,
 };
+pub use schema_cost::CostSection;
 pub use schema_serving::{
     KvSection, ParallelSection, RequestsSection, RouterSection, SchedulerSection, SloSection,
 };

@@ -1,4 +1,4 @@
-//! Numbers that are no sizes: rates of requests, factors, prices. Kept as whole numbers of a small unit, so that what was
+//! Numbers that are no sizes: rates of requests and factors. Kept as whole numbers of a small unit, so that what was
 //! written decides results exactly.
 
 use std::fmt;
@@ -9,7 +9,7 @@ use super::given::{FromGiven, refuse, show};
 use crate::error::{Error, Result};
 
 /// A non-negative decimal number of at most six decimals, in millionths.
-fn millionths(text: &str) -> Option<u64> {
+pub(super) fn millionths(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     let written = !(whole.is_empty() && fraction.is_empty());
@@ -22,7 +22,7 @@ fn millionths(text: &str) -> Option<u64> {
 }
 
 /// Millionths as a decimal number without trailing zeros.
-fn decimal(millionths: u64) -> String {
+pub(super) fn decimal(millionths: u64) -> String {
     let (whole, fraction) = (millionths / 1_000_000, millionths % 1_000_000);
     if fraction == 0 {
         return whole.to_string();
@@ -122,34 +122,6 @@ impl FromGiven for Factor {
     }
 }
 
-/// An amount of money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Dollars {
-    micro: u64,
-}
-
-impl Dollars {
-    /// Millionths of a dollar.
-    pub fn micro(self) -> u64 {
-        self.micro
-    }
-}
-
-impl fmt::Display for Dollars {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} USD", decimal(self.micro))
-    }
-}
-
-impl FromGiven for Dollars {
-    fn from_given(value: &Value) -> Result<Self> {
-        const EXPECTED: &str = "an amount like \"2.50 USD\"";
-        let text = value.as_str().and_then(|text| text.trim().strip_suffix("USD"));
-        let micro = text.and_then(|text| millionths(text.trim())).ok_or_else(|| refuse(value, EXPECTED))?;
-        Ok(Self { micro })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,15 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn factors_and_prices_are_exact() {
+    fn factors_are_exact() {
         let factor = |value: Value| Factor::from_given(&value).map(|factor| factor.ppm()).ok();
         assert_eq!(factor(Value::from(2.5)), Some(2_500_000));
         assert_eq!(factor(Value::from(3)), Some(3_000_000));
         assert_eq!(factor(Value::from(f64::NAN)), None);
         assert_eq!(factor(Value::from(-1)), None);
-        let dollars =
-            |text: &str| Dollars::from_given(&Value::from(text)).map(|price| price.to_string()).ok();
-        assert_eq!(dollars("2.50 USD").as_deref(), Some("2.5 USD"));
-        assert_eq!(dollars("2.50"), None);
     }
 }

@@ -13,7 +13,8 @@ use super::choice::{
     AdmissionRule, Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit,
     Overlap, ReplayMode, Router, Tiers,
 };
-use super::numbers::Dollars;
+use super::money::Dollars;
+use super::schema_cost::CostSection;
 use super::schema_serving::{
     KvSection, ParallelSection, RequestsSection, RouterSection, SchedulerSection, SloSection,
 };
@@ -59,6 +60,8 @@ section! {
         parallel: ParallelSection,
         /// `[slo]`
         slo: SloSection,
+        /// `[cost]`
+        cost: CostSection,
         /// `[output]`
         output: OutputSection,
     }
@@ -128,7 +131,7 @@ section! {
         cpu_threads: NonZeroU32 = "16",
         /// Memory nodes that the CPU threads span.
         numa_nodes: NonZeroU32 = "1",
-        /// Price of one GPU for an hour, in dollars.
+        /// Rent of one GPU for an hour; cost.rent, that of the machine, comes before it.
         hourly_price: Dollars = "\"2.50 USD\"",
         /// What happens when GPU memory is too small: error, or spill where the driver moves the rest to host memory.
         overcommit: Overcommit = "\"error\"",

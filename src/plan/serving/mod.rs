@@ -38,8 +38,6 @@ const BLOCK_TOKENS_DEFAULT: u32 = 16;
 const MAX_BATCH_DEFAULT: u32 = 256;
 /// Tokens of a pass where the scenario does not say: vLLM's `max_num_batched_tokens` for servers of large GPUs.
 const TOKEN_BUDGET_DEFAULT: u32 = 8192;
-/// Power of an idle GPU in thousandths of its board power, assumed: idle data-centre boards draw 50 to 80 of 400 to 700 W.
-const IDLE_POWER_PERMILLE: u64 = 120;
 /// Bytes of one element of a token on the way to its experts: 16 bits, as engines send them by default. DeepEP's FP8
 /// dispatch halves that.
 const DISPATCH_ELEMENT_BYTES: u64 = 2;
@@ -186,10 +184,6 @@ pub(super) fn assemble(
         resolver.given("parallel.replicas", replicas);
     }
     let state_bytes = activation_bytes(whole.spec.hidden);
-    let hourly = resolver.scenario().hardware.hourly_price;
-    if let Some(price) = hourly {
-        resolver.given("hardware.hourly_price", price);
-    }
     let stage_gpus = u64::from(deployment.layout.stage_gpus());
     Some(ServingPlan {
         load: load.words,
@@ -215,9 +209,6 @@ pub(super) fn assemble(
         resident_bytes: parts.own_experts.times(stage_gpus),
         swap: swap(resolver, parts.copies, scheduler.preemption),
         slo: slo(resolver),
-        board_milliwatts: machine.gpu.tdp.as_ref().map(|watts| watts.value.0 * 1000),
-        idle_power_permille: IDLE_POWER_PERMILLE,
-        microdollars_per_gpu_hour: hourly.map(crate::scenario::Dollars::micro),
         notes: routed.notes,
         stages: deployment.stages,
         layout: deployment.layout,

@@ -53,12 +53,6 @@ pub struct ServingPlan {
     pub swap: Option<(RateCurve, RateCurve)>,
     /// Limits of a good request.
     pub slo: Option<Slo>,
-    /// Board power of one GPU in milliwatts, where it is known.
-    pub board_milliwatts: Option<u64>,
-    /// Power of an idle GPU in thousandths of that.
-    pub idle_power_permille: u64,
-    /// Price of one GPU for an hour in millionths of a dollar.
-    pub microdollars_per_gpu_hour: Option<u64>,
     /// What was interpreted or extended.
     pub notes: Vec<String>,
 }

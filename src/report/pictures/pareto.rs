@@ -17,21 +17,22 @@ pub(super) const TITLE: &str = "least VRAM for each decode latency";
 
 const LABEL_EM: f64 = 11.0;
 const LABELS_MAX: usize = 16;
-const FRONT: Stroke = Stroke::solid(INK, 1.5);
+/// How the front is drawn.
+pub(super) const FRONT: Stroke = Stroke::solid(INK, 1.5);
 
-/// VRAM needed in bytes and latency in nanoseconds.
-type Place = (u64, u64);
+/// What is least wanted of each, such as VRAM needed in bytes and latency in nanoseconds.
+pub(super) type Place = (u64, u64);
 /// Rows with where they lie.
-type Placed<'a, T> = Vec<(&'a Row, T)>;
+pub(super) type Placed<'a, T> = Vec<(&'a Row, T)>;
 
 fn place(row: &Row) -> Option<Place> {
     let tpot = &row.summary()?.tpot_ns;
     (tpot.count > 0).then_some((row.tier("vram")?.needed_bytes, tpot.p50))
 }
 
-/// Real points that no other of the same model and storage type beats in both, by rising VRAM; of equals, the first in
-/// the sweep. Models differ in what they are good for, so each has a front of its own.
-fn fronts(rows: &[Row]) -> Vec<Placed<'_, Place>> {
+/// Real points that no other of the same model and storage type beats in both, by the first rising; of equals, the first
+/// in the sweep. Models differ in what they are good for, so each has a front of its own.
+pub(super) fn fronts(rows: &[Row], place: fn(&Row) -> Option<Place>) -> Vec<Placed<'_, Place>> {
     let mut models: BTreeMap<(&str, &str), Placed<'_, Place>> = BTreeMap::new();
     for row in rows.iter().filter(|row| !row.config.policy_is_oracle) {
         let key = (row.config.model.as_str(), row.config.quant.as_str());
@@ -39,10 +40,10 @@ fn fronts(rows: &[Row]) -> Vec<Placed<'_, Place>> {
     }
     for points in models.values_mut() {
         points.sort_by_key(|(row, place)| (*place, row.index));
-        let mut best_ns = u64::MAX;
-        points.retain(|(_, (_, ns))| {
-            let better = *ns < best_ns;
-            best_ns = best_ns.min(*ns);
+        let mut best = u64::MAX;
+        points.retain(|(_, (_, second))| {
+            let better = *second < best;
+            best = best.min(*second);
             better
         });
     }
@@ -81,7 +82,7 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Scene {
         scene.disc(at(place), 2.5, Ink::solid(SHADE));
         dots.push(at(place));
     }
-    let corners: Vec<Placed<'_, (f64, f64)>> = fronts(sheet.rows)
+    let corners: Vec<Placed<'_, (f64, f64)>> = fronts(sheet.rows, place)
         .into_iter()
         .map(|front| front.into_iter().map(|(row, place)| (row, at(place))).collect())
         .collect();
@@ -96,7 +97,11 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Scene {
         }
     }
     let varying = Varying::of(sheet.rows);
-    labels(&mut scene, &plot, &corners, &dots, &varying);
+    let label = |row: &Row| {
+        let policy = short_label(&varying.label(row));
+        format!("{policy}, {}", size(row.config.cache_capacity_bytes))
+    };
+    labels(&mut scene, &plot, &corners, &dots, &label);
     scene
 }
 
@@ -123,7 +128,7 @@ fn legend(sheet: &Sheet<'_>) -> Vec<Entry> {
 }
 
 /// Right, then down, from corner to corner, and on to the right edge.
-fn steps(corners: &[(f64, f64)], right: f64) -> Vec<(f64, f64)> {
+pub(super) fn steps(corners: &[(f64, f64)], right: f64) -> Vec<(f64, f64)> {
     let mut points = Vec::new();
     for pair in corners.windows(2) {
         points.extend([pair[0], (pair[1].0, pair[0].1)]);
@@ -137,12 +142,12 @@ fn steps(corners: &[(f64, f64)], right: f64) -> Vec<(f64, f64)> {
 type Box4 = (f64, f64, f64, f64);
 
 /// Writes labels beside corners where there is room, the ends of each front first.
-fn labels(
+pub(super) fn labels(
     scene: &mut Scene,
     plot: &Plot,
     fronts: &[Placed<'_, (f64, f64)>],
     dots: &[(f64, f64)],
-    varying: &Varying,
+    label: &dyn Fn(&Row) -> String,
 ) {
     let mut taken: Vec<Box4> = dots.iter().map(|(x, y)| (x - 4.0, y - 4.0, x + 4.0, y + 4.0)).collect();
     let is_end = |front: &[(&Row, (f64, f64))], index: usize| index == 0 || index + 1 == front.len();
@@ -152,13 +157,16 @@ fn labels(
     };
     let mut written = 0;
     for (row, (x, y)) in corners(true).chain(corners(false)) {
-        let policy = short_label(&varying.label(row));
-        let text = format!("{policy}, {}", size(row.config.cache_capacity_bytes));
+        let text = label(row);
         let wide = width(&text, LABEL_EM);
         let above = [(x + 8.0, y - 20.0), (x - wide / 2.0, y - 24.0), (x + 10.0, y - 7.0)];
         let below = [(x - wide - 8.0, y + 6.0), (x - wide / 2.0, y + 10.0), (x + 8.0, y + 8.0)];
-        let mut spots =
-            above.into_iter().chain(below).map(|(left, top)| (left, top, left + wide, top + 14.0));
+        let left = [(x - wide - 8.0, y - 20.0), (x - wide - 10.0, y - 7.0)];
+        let mut spots = above
+            .into_iter()
+            .chain(below)
+            .chain(left)
+            .map(|(left, top)| (left, top, left + wide, top + 14.0));
         let free = |spot: &Box4| inside(*spot, plot) && !taken.iter().any(|other| overlap(*spot, *other));
         if let Some(spot) = spots.find(free).filter(|_| written < LABELS_MAX) {
             scene.text((spot.0, spot.3 - 3.0), &text, LABEL_EM, Align::Start, INK);

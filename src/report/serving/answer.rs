@@ -5,9 +5,10 @@ use std::cmp::Reverse;
 
 use super::limit::limit_text;
 use super::load::{Knee, LoadSeries, MET_PERCENT, Served, is_saturated, knee, load_series, slower};
-use super::numbers::{dollars_per_million_tokens, joules_per_token, met_percent, rate};
+use super::numbers::{met_percent, rate};
 use super::point::{evenness, load_words};
 use crate::metrics::{Quantiles, Row};
+use crate::report::cost::{cheapest, joules_per_token, usd};
 use crate::report::format::{counted, listed, span};
 
 /// Settings that are named one by one, and notes.
@@ -48,7 +49,7 @@ pub(in crate::report) fn answer(rows: &[Row]) -> Vec<String> {
     }));
     sentences.extend(lost(&real));
     sentences.extend(evenness(&best.serving.expert_load).map(|text| format!("**Experts:** {text}.")));
-    sentences.extend(costs(&real, best));
+    sentences.extend(costs(rows, &real, best));
     sentences.extend(notes(rows));
     sentences
 }
@@ -235,32 +236,28 @@ fn lost(real: &[&LoadSeries<'_>]) -> Option<String> {
     (!parts.is_empty()).then(|| format!("**Turned away or interrupted:** {}.", parts.join("; ")))
 }
 
-/// Energy and cost per token where they are known, at the point that is the answer and where they are least.
-fn costs(real: &[&LoadSeries<'_>], best: &Served<'_>) -> Vec<String> {
-    let costs: [Cost; 2] = [
-        ("Energy", "", " J per output token", joules_per_token),
-        ("Cost", "$", " per million output tokens", dollars_per_million_tokens),
-    ];
-    let points = || real.iter().flat_map(|series| series.points.iter());
+/// Energy and cost per token where they are known, at the point that is the answer; where energy is least, and which
+/// point is cheapest.
+fn costs(rows: &[Row], real: &[&LoadSeries<'_>], best: &Served<'_>) -> Vec<String> {
     let mut sentences = Vec::new();
-    for (what, sign, unit, text) in costs {
-        let ours = text(best.serving, 3);
-        if ours.is_empty() {
-            continue;
-        }
-        let per_token = |point: &&Served<'_>| text(point.serving, 6).parse::<f64>().unwrap_or(f64::INFINITY);
-        let least = points().min_by(|a, b| per_token(a).total_cmp(&per_token(b)));
-        let least = least
-            .filter(|point| point.row.index != best.row.index)
-            .map(|point| format!("; least is {sign}{} at {}", text(point.serving, 3), point.named()));
-        let least = least.unwrap_or_default();
-        sentences.push(format!("**{what}:** {sign}{ours}{unit} at {}{least}.", best.named()));
+    let ours = joules_per_token(best.row, 3);
+    if !ours.is_empty() {
+        let points = real.iter().flat_map(|series| series.points.iter());
+        let known = points.filter_map(|point| Some((point.row.millijoules_per_token()?, point)));
+        let least = known.min_by_key(|(energy, point)| (*energy, point.row.index));
+        let least = least.filter(|(_, point)| point.row.index != best.row.index);
+        let least = least.map_or_else(String::new, |(_, point)| {
+            format!("; least is {} at {}", joules_per_token(point.row, 3), point.named())
+        });
+        sentences.push(format!("**Energy:** {ours} J per output token at {}{least}.", best.named()));
     }
+    let ours = best.row.microdollars_per_mtok();
+    sentences.extend(
+        ours.map(|cost| format!("**Cost:** {} per million output tokens at {}.", usd(cost), best.named())),
+    );
+    sentences.extend(cheapest(rows));
     sentences
 }
-
-/// What it is, the sign before and the unit after it, and how a row's summary fills it.
-type Cost = (&'static str, &'static str, &'static str, fn(&crate::metrics::ServingSummary, u32) -> String);
 
 /// What was interpreted, each once.
 fn notes(rows: &[Row]) -> Vec<String> {

@@ -2,12 +2,13 @@
 //! ordinary columns, and what is missing of them here.
 
 use super::is_saturated;
-use super::numbers::{GpuTime, dollars_per_million_tokens, joules_per_token, met_percent};
-use crate::metrics::{ExpertLoad, Quantiles, ServingSummary, Summary};
+use super::numbers::{GpuTime, met_percent};
+use crate::metrics::{ExpertLoad, Quantiles, Row, ServingSummary, Summary};
+use crate::report::cost::{dollars_per_million_tokens, joules_per_token};
 use crate::report::format::{ms, per_second, percent, ratio};
 
 /// A column's name and how a row's summary fills it.
-type Column = (&'static str, fn(&Summary, &ServingSummary) -> String);
+type Column = (&'static str, fn(&Row, &ServingSummary) -> String);
 
 /// Empty where nothing is known. Rates are over the span of the run, from the first arrival to the last pass; prompt and
 /// output tokens are those of finished requests; times are over requests, `itl` over tokens.
@@ -68,14 +69,16 @@ pub(in crate::report) const COLUMNS: &[Column] = &[
     ("kv_mean_bytes", |_, s| s.kv.mean_bytes.to_string()),
     ("kv_peak_pct", |_, s| percent(s.kv.peak_bytes, s.kv.capacity_bytes, 4)),
     ("kv_mean_pct", |_, s| percent(s.kv.mean_bytes, s.kv.capacity_bytes, 4)),
-    ("hit_rate_prefill_pct", |s, _| percent(s.prefill.hits, s.prefill.lookups, 4)),
-    ("hit_rate_pct", |s, _| percent(s.prefill.hits + s.decode.hits, s.prefill.lookups + s.decode.lookups, 4)),
+    ("hit_rate_prefill_pct", |row, _| hits(row, |s| (s.prefill.hits, s.prefill.lookups))),
+    ("hit_rate_pct", |row, _| {
+        hits(row, |s| (s.prefill.hits + s.decode.hits, s.prefill.lookups + s.decode.lookups))
+    }),
     ("gpus_busy_pct", |_, s| gpus(s, |time| time.busy)),
     ("gpus_wait_pct", |_, s| gpus(s, |time| time.wait)),
     ("gpus_exchange_pct", |_, s| gpus(s, |time| time.exchange)),
     ("gpus_idle_pct", |_, s| gpus(s, |time| time.idle)),
-    ("joules_per_output_token", |_, s| joules_per_token(s, 6)),
-    ("dollars_per_million_output_tokens", |_, s| dollars_per_million_tokens(s, 6)),
+    ("joules_per_output_token", |row, _| joules_per_token(row, 6)),
+    ("dollars_per_million_output_tokens", |row, _| dollars_per_million_tokens(row, 6)),
     ("expert_load_max_per_mean", |_, s| load(s, |load| load.busiest_permille)),
     ("expert_load_variation", |_, s| load(s, |load| load.variation_permille)),
     ("gpu_load_max_per_mean", |_, s| load(s, |load| load.gpu_busiest_permille)),
@@ -84,6 +87,11 @@ pub(in crate::report) const COLUMNS: &[Column] = &[
         known(s.expert_load.experts, |_| s.expert_load.never_used_count.to_string())
     }),
 ];
+
+/// Hits of lookups in percent.
+fn hits(row: &Row, of: fn(&Summary) -> (u64, u64)) -> String {
+    row.summary().map(of).map_or_else(String::new, |(hits, lookups)| percent(hits, lookups, 4))
+}
 
 /// Empty for zero.
 fn known(value: u64, show: impl Fn(u64) -> String) -> String {

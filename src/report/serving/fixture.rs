@@ -6,8 +6,8 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small positive numbers")]
 
 use crate::metrics::{
-    AccessCounts, ConfigLabels, Energy, ExpertLoad, Goodput, GpuUse, KvUse, LedgerLine, LinkUse, Outcome,
-    Price, Quantiles, RequestCounts, Row, ServingSlice, ServingSummary, Summary, TierNeed, TokenCounts,
+    AccessCounts, ConfigLabels, CostBasis, ExpertLoad, Goodput, GpuUse, KvUse, LedgerLine, LinkUse, Outcome,
+    PricePart, Quantiles, RequestCounts, Row, ServingSlice, ServingSummary, Summary, TierNeed, TokenCounts,
 };
 use crate::report::ReportMeta;
 
@@ -176,7 +176,7 @@ fn slices(span_s: f64, coming_s: f64, busy: f64, growth_per_s: f64) -> Vec<Servi
     (0..SLICES).map(of).collect()
 }
 
-/// With everything that may be known: a request that is too long, a service level, energy and a price.
+/// With everything that may be known: a request that is too long and a service level.
 pub(crate) fn rich(mut serving: ServingSummary) -> ServingSummary {
     (serving.requests.rejected, serving.requests.too_long) = (1, 1);
     serving.requests.finished -= 1;
@@ -185,14 +185,27 @@ pub(crate) fn rich(mut serving: ServingSummary) -> ServingSummary {
     let limit_ns = 1_000_000_000;
     let met = serving.ttft_ns_percentiles.iter().filter(|ns| **ns < limit_ns).count() as u64 * 10;
     serving.goodput = Some(Goodput { slo: "ttft < 1 s".to_owned(), met: met.min(serving.requests.finished) });
-    serving.energy = Some(Energy {
-        millijoules: serving.span_ns / 1_000_000 * 500,
-        board_milliwatts: 350_000,
-        idle_milliwatts: 60_000,
-    });
-    serving.price = Some(Price { microdollars_per_hour: 2_400_000 });
     serving.notes = vec!["Arrivals repeat the log from its begin.".to_owned()];
     serving
+}
+
+/// As [`row`], on two rented GPUs whose power is known.
+pub(crate) fn priced(index: u64, axes: &[(&str, &str)], serving: ServingSummary) -> Row {
+    let rent = PricePart {
+        what: "2 x GeForce RTX 4090 for an hour".to_owned(),
+        microdollars: 2_400_000,
+        date: "2026-11".to_owned(),
+        ..PricePart::default()
+    };
+    let cost = CostBasis {
+        rent: Some(rent),
+        busy_milliwatts: Some(700_000),
+        idle_milliwatts: Some(120_000),
+        gpus: 2,
+        machines: 1,
+        ..CostBasis::default()
+    };
+    Row { cost, ..row(index, axes, serving) }
 }
 
 pub(crate) fn row(index: u64, axes: &[(&str, &str)], serving: ServingSummary) -> Row {

@@ -1,4 +1,4 @@
-//! Rates, shares and costs of a run under load as text, by integer arithmetic.
+//! Rates and shares of a run under load as text, by integer arithmetic.
 
 use crate::metrics::{GpuUse, ServingSummary};
 use crate::report::format::{percent, ratio};
@@ -24,24 +24,6 @@ pub(in crate::report) fn figures(numerator: u128, denominator: u128) -> String {
 pub(super) fn thousandths(value: u64) -> String {
     let text = ratio(u128::from(value), 1000, 3);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// Joules per output token; empty where energy is not known.
-pub(super) fn joules_per_token(serving: &ServingSummary, decimals: u32) -> String {
-    let tokens = u128::from(serving.tokens.output);
-    serving
-        .energy
-        .map_or_else(String::new, |energy| ratio(u128::from(energy.millijoules), tokens * 1000, decimals))
-}
-
-/// Dollars per million output tokens; empty where no price is known.
-pub(super) fn dollars_per_million_tokens(serving: &ServingSummary, decimals: u32) -> String {
-    let tokens = u128::from(serving.tokens.output);
-    serving.price.map_or_else(String::new, |price| {
-        // Millionths of a dollar an hour, over tokens by the million, leave dollars and hours of nanoseconds.
-        let dollars = u128::from(price.microdollars_per_hour) * u128::from(serving.span_ns);
-        ratio(dollars, tokens * 3_600_000_000_000, decimals)
-    })
 }
 
 /// Thousandths with two decimals; empty for zero, which means that nothing was measured.
@@ -105,7 +87,6 @@ impl GpuTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{Energy, Price, TokenCounts};
 
     #[test]
     fn three_figures_wherever_the_point_is() {
@@ -113,22 +94,6 @@ mod tests {
         let texts = texts.map(|(numerator, denominator)| figures(numerator, denominator));
         assert_eq!(texts, ["0.000", "0.410", "1.23", "12.3", "812", ""]);
         assert_eq!([4000, 500, 125, 0, 10_000].map(thousandths), ["4", "0.5", "0.125", "0", "10"]);
-    }
-
-    /// The text agrees with the floating point that the summary itself offers.
-    #[test]
-    fn costs_agree_with_the_summary() {
-        let serving = ServingSummary {
-            span_ns: 250_000_000_000,
-            tokens: TokenCounts { output: 203_000, ..TokenCounts::default() },
-            energy: Some(Energy { millijoules: 63_000_000, ..Energy::default() }),
-            price: Some(Price { microdollars_per_hour: 2_400_000 }),
-            ..ServingSummary::default()
-        };
-        let joules = serving.joules_per_token().unwrap();
-        assert_eq!(joules_per_token(&serving, 4), format!("{joules:.4}"));
-        let dollars = serving.dollars_per_million_tokens().unwrap();
-        assert_eq!(dollars_per_million_tokens(&serving, 4), format!("{dollars:.4}"));
     }
 
     #[test]

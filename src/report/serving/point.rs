@@ -4,10 +4,9 @@ use std::fmt::Write;
 
 use super::limit::{kv_use, limit_text};
 use super::load::{Load, Served, is_saturated};
-use super::numbers::{
-    GpuTime, dollars_per_million_tokens, joules_per_token, judged, met_percent, rate, times,
-};
+use super::numbers::{GpuTime, judged, met_percent, rate, times};
 use crate::metrics::{ExpertLoad, GpuUse, Quantiles, Row, ServingSummary};
+use crate::report::cost;
 use crate::report::format::{counted, percent, ratio, size, span};
 use crate::report::text_table::aligned;
 
@@ -30,7 +29,7 @@ pub(in crate::report) fn describe(text: &mut String, row: &Row, hits: &str, devi
     text.push('\n');
     gpus(text, &serving.gpu_use);
     text.push_str(devices.trim_start_matches('\n'));
-    costs(text, serving);
+    cost::describe(text, row);
     for note in &serving.notes {
         let _ = writeln!(text, "note     {note}");
     }
@@ -189,28 +188,6 @@ fn gpus(text: &mut String, gpus: &[GpuUse]) {
         busiest.into_iter().chain(idlest.filter(|idle| busiest.is_some_and(|gpu| gpu.name != idle.name)))
     {
         line(text, &named(gpu), std::slice::from_ref(gpu));
-    }
-}
-
-fn costs(text: &mut String, serving: &ServingSummary) {
-    if let Some(energy) = serving.energy {
-        let (board, idle) = (energy.board_milliwatts, energy.idle_milliwatts);
-        let watts = |milliwatts: u64| ratio(u128::from(milliwatts), 1000, 0);
-        let _ = write!(text, "energy   {} kJ", ratio(u128::from(energy.millijoules), 1_000_000, 2));
-        let each = joules_per_token(serving, 3);
-        if !each.is_empty() {
-            let _ = write!(text, ", {each} J per output token");
-        }
-        let _ = writeln!(text, " ({} W a GPU, {} W idle)", watts(board), watts(idle));
-    }
-    if let Some(price) = serving.price {
-        let hourly = ratio(u128::from(price.microdollars_per_hour), 1_000_000, 2);
-        let _ = write!(text, "cost     ${hourly} per hour");
-        let each = dollars_per_million_tokens(serving, 3);
-        if !each.is_empty() {
-            let _ = write!(text, ", ${each} per million output tokens");
-        }
-        text.push('\n');
     }
 }
 

@@ -1,11 +1,10 @@
 //! Tables of a serving sweep: the load that each point bears, and how it uses its machine.
 
 use super::load::{Served, is_saturated, knee, load_series};
-use super::numbers::{
-    GpuTime, dollars_per_million_tokens, figures, joules_per_token, met_percent, rate, times,
-};
+use super::numbers::{GpuTime, figures, met_percent, rate, times};
 use super::served;
 use crate::metrics::{Quantiles, Row, ServingSummary};
+use crate::report::cost::{dollars_per_million_tokens, joules_per_token};
 use crate::report::format::{percent, ratio};
 
 /// A column's title and how a row under load fills it.
@@ -37,8 +36,8 @@ const MACHINE: [Column; 12] = [
     ("preemptions", |s| s.serving.kv.preemptions.to_string()),
     ("busiest expert / mean", |s| times(s.serving.expert_load.busiest_permille)),
     ("busiest GPU / mean", |s| times(s.serving.expert_load.gpu_busiest_permille)),
-    ("J per token", |s| joules_per_token(s.serving, 3)),
-    ("$ per M tokens", |s| dollars_per_million_tokens(s.serving, 3)),
+    ("J per token", |s| joules_per_token(s.row, 3)),
+    ("$ per M tokens", |s| dollars_per_million_tokens(s.row, 3)),
 ];
 
 /// Titles and, for each row, cells: the load borne, what users wait for, and the status. Columns without any value are

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::fixture::{capacities, closed, meta, open, policies, rates, rich, row, users};
+use super::fixture::{capacities, closed, meta, open, policies, priced, rates, rich, row, users};
 use super::load::{knee, load_series, showcase, swept};
 use super::{is_saturated, is_serving};
 use crate::error::Place;
@@ -41,7 +41,7 @@ fn only_a_load_makes_a_serving_sweep() {
 
 #[test]
 fn columns_have_these_values() {
-    let lines = csv_of(&[row(0, &[("requests.rate", "4")], rich(open(4000, 1.0)))]);
+    let lines = csv_of(&[priced(0, &[("requests.rate", "4")], rich(open(4000, 1.0)))]);
     for (name, expected) in [
         ("load", "poisson, 4 requests/s"),
         ("asked_requests_per_s", "4.000"),
@@ -61,7 +61,7 @@ fn columns_have_these_values() {
         ("kv_peak_pct", "65.0000"),
         ("hit_rate_pct", "83.4286"),
         ("gpus_busy_pct", "52.0000"),
-        ("joules_per_output_token", "0.642570"),
+        ("joules_per_output_token", "0.556723"),
         ("dollars_per_million_output_tokens", "0.856760"),
         ("expert_load_max_per_mean", "3.100"),
         ("experts_never_used", "2"),
@@ -72,14 +72,14 @@ fn columns_have_these_values() {
 
 #[test]
 fn json_reads_back() {
-    let rows = [row(0, &[("requests.rate", "4")], rich(open(4000, 1.0)))];
+    let rows = [priced(0, &[("requests.rate", "4")], rich(open(4000, 1.0)))];
     let text = report::json(&meta(&[]), &rows).unwrap();
     assert_eq!(report::parse_json(&Place::none(), &text).unwrap().1, rows);
 }
 
 #[test]
 fn a_run_in_words() {
-    let text = report::point(&row(0, &[], rich(open(8000, 1.0))));
+    let text = report::point(&priced(0, &[], rich(open(8000, 1.0))));
     let expected = "\
 qwen3-30b-a3b bf16 on rtx4090, engine vllm
 experts: 8.00 GiB of 54.0 GiB in VRAM, lru cache, the rest in dram
@@ -108,8 +108,9 @@ gpu 0/0/0 busy 80.0 %, waiting for copies, drives or the CPU 5.0 %, in exchanges
 gpu 0/0/1 busy 80.0 %, waiting for copies, drives or the CPU 5.0 %, in exchanges 2.0 %, idle 13.0 %
 gpu      busy 60.0 %, 40.0 GiB, 59.9 KiB per token
 h2d      busy 45.0 %, 40.0 GiB, 59.9 KiB per token
-energy   86.33 kJ, 0.433 J per output token (350 W a GPU, 60 W idle)
-cost     $2.40 per hour, $0.578 per million output tokens
+rent     2 x GeForce RTX 4090 for an hour 2.40 USD (2026-11)
+energy   102.84 kJ, 0.516 J per output token (700 W at work, 120 W while GPUs wait)
+cost     0.578 USD per million output tokens: rent of 2.40 USD an hour (2026-11)
 note     Arrivals repeat the log from its begin.
 
 Held back by: room for the KV cache, 100.0 % of 20.0 GiB at the peak, 66.7 % in the mean, 37 preemptions; GPUs busy 80.0 %, waiting for copies, drives or the CPU 5.0 %, in exchanges 2.0 %, idle 13.0 %.
@@ -161,7 +162,7 @@ fn an_answer_in_words() {
     let with_slo: Vec<Row> = [(1000, "1"), (4000, "4"), (8000, "8")]
         .into_iter()
         .zip(0..)
-        .map(|((rate, text), index)| row(index, &[("requests.rate", text)], rich(open(rate, 1.0))))
+        .map(|((rate, text), index)| priced(index, &[("requests.rate", text)], rich(open(rate, 1.0))))
         .collect();
     begins(
         &with_slo,
@@ -170,8 +171,9 @@ fn an_answer_in_words() {
              39.8 ms; 98.3 % of requests keep it, 90 % must. At 8 requests/s (point 2) 2.0 % do.",
             "Turned away or interrupted: 1 of 1000 requests rejected (1 too long for the KV cache) at 1 request/s \
              (point 0), some at 3 points in all; 37 preempted at 8 requests/s (point 2).",
-            "Energy: 0.643 J per output token at 4 requests/s (point 1); least is 0.433 at 8 requests/s (point 2).",
-            "Cost: $0.857 per million output tokens at 4 requests/s (point 1); least is $0.578 at",
+            "Energy: 0.557 J per output token at 4 requests/s (point 1); least is 0.516 at 8 requests/s (point 2).",
+            "Cost: 0.857 USD per million output tokens at 4 requests/s (point 1).",
+            "Cheapest: lru, rate 8 (point 2): 0.578 USD per million output tokens, 0.516 J per token; prices of 2026-11, to override in [cost].",
             "Note: Arrivals repeat the log from its begin.",
         ],
     );

@@ -5,8 +5,8 @@ use super::requests::{Progress, Stage};
 use super::timer::StageBooks;
 use crate::error::Result;
 use crate::metrics::{
-    Energy, ExpertLoad, Goodput, GpuUse, KvUse, LinkUse, Price, Quantiles, RequestCounts, ServingSummary,
-    Summary, TokenCounts, quantile,
+    ExpertLoad, Goodput, GpuUse, KvUse, LinkUse, Quantiles, RequestCounts, ServingSummary, Summary,
+    TokenCounts, quantile,
 };
 use crate::serving::RequestId;
 use crate::trace::stats::LoadStats;
@@ -76,10 +76,6 @@ impl Serving<'_> {
                 swapped_bytes: own.swapped_bytes,
             },
             expert_load: self.expert_load(&books),
-            energy: self.energy(&gpu_use),
-            price: self.serving.microdollars_per_gpu_hour.map(|each| Price {
-                microdollars_per_hour: each * replicas * u64::from(self.serving.layout.gpus()),
-            }),
             goodput: self
                 .serving
                 .slo
@@ -152,22 +148,6 @@ impl Serving<'_> {
             gpu_busiest_permille: busiest.checked_div(events).unwrap_or(0),
             distinct_permille: (lookups * 1000).checked_div(layer_events).unwrap_or(0),
         }
-    }
-
-    /// Full board power while a GPU is in a pass, idle power else.
-    fn energy(&self, gpus: &[GpuUse]) -> Option<Energy> {
-        let board = self.serving.board_milliwatts?;
-        let idle = board * self.serving.idle_power_permille / 1000;
-        let joule = |gpu: &GpuUse| {
-            let active = gpu.busy_ns + gpu.wait_ns + gpu.exchange_ns;
-            u128::from(board) * u128::from(active) + u128::from(idle) * u128::from(gpu.idle_ns)
-        };
-        let total: u128 = gpus.iter().map(joule).sum();
-        Some(Energy {
-            millijoules: u64::try_from(total / 1_000_000_000).unwrap_or(u64::MAX),
-            board_milliwatts: board,
-            idle_milliwatts: idle,
-        })
     }
 }
 
