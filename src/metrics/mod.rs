@@ -13,6 +13,7 @@ mod prefetch;
 mod quality;
 mod quantile;
 mod row;
+mod sensitivity;
 mod serving;
 mod summary;
 pub mod timeline;
@@ -29,6 +30,9 @@ pub use prefetch::PrefetchCounts;
 pub use quality::{Quality, QualityPart};
 pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};
+pub use sensitivity::{
+    Parameter, PromptRange, Sensitivity, SensitivityBar, SensitivityEnd, SensitivityMetric, Varied,
+};
 pub use serving::{
     Energy, ExpertLoad, Goodput, GpuUse, KvUse, Price, RequestCounts, ServingSlice, ServingSummary,
     TokenCounts,
