@@ -68,10 +68,12 @@ const ROOMS: &[(&str, &[&str])] = &[
             "units",
         ],
     ),
+    ("advise", &["catalogue", "metrics", "plan", "scenario", "units"]),
     ("report", &["error", "metrics", "trace", "units"]),
     (
         "cli",
         &[
+            "advise",
             "cache",
             "catalogue",
             "curve",

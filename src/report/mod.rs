@@ -18,6 +18,7 @@ pub mod folder;
 mod format;
 mod json;
 mod labelled;
+mod launch;
 mod markdown;
 mod meta;
 mod numeric_axis;
@@ -41,6 +42,7 @@ pub use effects::{effects_files, effects_page, effects_page_pictures, effects_te
 pub use explanation::{explanation, explanation_json};
 pub use json::{json, parse_json};
 pub use labelled::labelled;
+pub use launch::launch_text;
 pub use markdown::markdown;
 pub use meta::ReportMeta;
 pub use pictures::curve::curve_page_pictures;

@@ -6,12 +6,12 @@
 
 use std::path::PathBuf;
 
-use super::inputs::is_routed;
+use super::inputs::{is_routed, logits};
 use super::rates::SAME_PPM;
 use crate::error::Result;
 use crate::metrics::Parameter;
 use crate::plan::{Inputs, Plan, plan};
-use crate::scenario::{Factor, Percent, PointScenario};
+use crate::scenario::{Percent, PointScenario};
 use crate::trace::stats::compute;
 use crate::trace::synthetic::{RouterKnobs, SyntheticSpec, fit};
 
@@ -43,7 +43,7 @@ impl FittedRouter {
     pub fn setting(&self, parameter: Parameter, ppm: u64) -> Option<String> {
         let (skew, repeat) = self.turned(parameter, ppm)?;
         Some(match parameter {
-            Parameter::Skew => format!("temperature {}", Factor::from_ratio(SAME_PPM, skew)),
+            Parameter::Skew => logits(skew),
             _ => repeat.to_string(),
         })
     }

@@ -177,7 +177,12 @@ fn skew(scenario: &mut Scenario, plan: &Plan, ppm: u64) -> Option<String> {
     if turned.ppm() != now {
         scenario.router.temperature = Some(turned);
     }
-    Some(format!("temperature {turned}"))
+    Some(logits(ppm))
+}
+
+/// So many parts per million of the router's logits, in words.
+pub(super) fn logits(ppm: u64) -> String {
+    format!("logits x {}", Factor::from_ratio(ppm, SAME_PPM))
 }
 
 fn repetition(scenario: &mut Scenario, plan: &Plan, ppm: u64) -> Option<String> {

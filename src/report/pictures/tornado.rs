@@ -22,6 +22,9 @@ const VALUES: f64 = 122.0;
 /// Most bars; more could not be read.
 const BARS_MAX: usize = 18;
 const BAR_HEIGHT_MAX: f64 = 26.0;
+/// A bar so many times as long as the next one is cut, at so many times the next one's length.
+const CUT_BEYOND: f64 = 4.0;
+const CUT_AT: f64 = 1.6;
 
 /// One end as it is drawn.
 struct End {
@@ -145,11 +148,28 @@ struct Frame {
     scale: Scale,
 }
 
+/// How far from the base the axis goes at most: where one bar is many times as long as all others, it is cut, so that
+/// those can be read.
+fn cut(bars: &[Bar], base: f64) -> f64 {
+    let reach = |bar: &Bar| {
+        let values = bar.ends.iter().filter_map(|end| end.value);
+        values.map(|value| (value - base).abs()).fold(0.0, f64::max)
+    };
+    let mut all: Vec<f64> = bars.iter().map(reach).collect();
+    all.sort_by(|one, other| other.total_cmp(one));
+    match all.as_slice() {
+        [first, second, ..] if *second > 0.0 && *first > CUT_BEYOND * second => CUT_AT * second,
+        _ => f64::INFINITY,
+    }
+}
+
 impl Frame {
     fn new(found: &Sensitivity, base: u64, bars: &[Bar]) -> Self {
-        let ends = bars.iter().flat_map(|bar| &bar.ends).filter_map(|end| end.value);
         let base = base as f64;
-        let (low, high) = ends.fold((base, base), |(low, high), value| (low.min(value), high.max(value)));
+        let cut = cut(bars, base);
+        let ends = bars.iter().flat_map(|bar| &bar.ends).filter_map(|end| end.value);
+        let within = ends.map(|value| value.clamp(base - cut, base + cut));
+        let (low, high) = within.fold((base, base), |(low, high), value| (low.min(value), high.max(value)));
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -167,7 +187,7 @@ impl Frame {
             base,
             unit,
             unit_name,
-            scale: Scale::linear(low / unit, high / unit),
+            scale: Scale::linear(low / unit, high / unit * (1.0 + 1e-9)),
         }
     }
 
@@ -202,14 +222,25 @@ impl Frame {
             scene.text((24.0, middle + 11.5), &fitted(&bar.setting, 10.5, room), 10.5, Align::Start, GREY);
         }
         let base = self.x(self.base);
-        for end in &bar.ends {
-            if let Some(value) = end.value {
-                let x = self.x(value);
-                let ink = Ink::tint(end.ink, 0.85);
-                scene.rect((x.min(base), top), ((x - base).abs(), self.height), ink);
+        let mut ends: Vec<(f64, &End)> = bar.ends.iter().filter_map(|end| Some((end.value?, end))).collect();
+        // Of two on one side the shorter one is drawn over the longer.
+        ends.sort_by(|(one, _), (other, _)| (other - self.base).abs().total_cmp(&(one - self.base).abs()));
+        for (value, end) in ends {
+            let x = self.x(value);
+            scene.rect((x.min(base), top), ((x - base).abs(), self.height), Ink::solid(end.ink));
+            if !self.scale.contains(value / self.unit) {
+                self.break_mark(scene, x + if x > base { -16.0 } else { 16.0 }, top);
             }
         }
         self.labels(scene, bar, middle + 4.0);
+    }
+
+    /// Two slanted gaps: the bar goes on beyond the axis.
+    fn break_mark(&self, scene: &mut Scene, x: f64, top: f64) {
+        for at in [x - 4.0, x + 4.0] {
+            let line = [(at - 3.0, top + self.height + 2.0), (at + 3.0, top - 2.0)];
+            scene.line(&line, Stroke::solid((255, 255, 255), 3.0));
+        }
     }
 
     /// What is left of the bar and what is right of it.
