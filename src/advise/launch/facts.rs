@@ -52,7 +52,18 @@ impl Facts<'_> {
         }
         let hf = self.hf();
         let name = hf.rsplit('/').next().unwrap_or(&hf);
-        format!("{name}-{}.gguf", self.scheme().to_uppercase())
+        let mix = self.nearest_gguf().unwrap_or(self.scheme());
+        format!("{name}-{}.gguf", mix.to_uppercase())
+    }
+
+    /// The mix of GGUF types that is nearest in bits, where the scheme is none itself.
+    pub(super) fn nearest_gguf(&self) -> Option<&'static str> {
+        match self.scheme() {
+            "fp8" | "int8" => Some("q8_0"),
+            "int4" | "nf4" | "nvfp4" | "attn16-exp4" => Some("q4_k_m"),
+            "fp16" => Some("f16"),
+            _ => None,
+        }
     }
 
     /// Quantisation scheme, without remarks.

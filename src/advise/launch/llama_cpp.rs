@@ -32,6 +32,12 @@ pub(super) enum Fork {
 
 pub(super) fn line(facts: Facts<'_>, fork: Fork) -> LaunchLine {
     let mut notes = Vec::new();
+    if let Some(nearest) = facts.nearest_gguf().filter(|nearest| *nearest != "f16") {
+        notes.push(format!(
+            "GGUF has no {}; the nearest in bits is {nearest}: simulate it with quant.scheme = {nearest:?}.",
+            facts.scheme()
+        ));
+    }
     let shared = placement(facts, fork, &mut notes);
     let mut server = Command::new("llama-server").with("-m", facts.gguf());
     server = placed(server, &shared, facts, fork);
@@ -71,7 +77,7 @@ fn placement(facts: Facts<'_>, fork: Fork, notes: &mut Vec<String>) -> Placed {
     };
     let outside = facts.outside();
     if outside == Bytes::ZERO {
-        let cpu_moe = section.n_cpu_moe.filter(|layers| *layers > whole);
+        let cpu_moe = section.n_cpu_moe.filter(|layers| *layers > 0);
         return Placed { gpu_layers, cpu_moe, all_on_cpu: false, cache: None };
     }
     let cached = facts.cached();

@@ -14,6 +14,7 @@ mod vllm;
 use crate::metrics::{LaunchLine, Summary};
 use crate::plan::Plan;
 use crate::scenario::Scenario;
+use crate::units::Bytes;
 use facts::Facts;
 use llama_cpp::Fork;
 
@@ -28,11 +29,7 @@ pub fn launch_lines(scenario: &Scenario, plan: &Plan, summary: Option<&Summary>)
         "vllm" => vec![vllm::line(facts)],
         "sglang" => vec![sglang::line(facts)],
         profile => {
-            let mut lines = if facts.is_gguf() {
-                vec![llama_cpp::line(facts, Fork::Main)]
-            } else {
-                vec![vllm::line(facts), sglang::line(facts)]
-            };
+            let mut lines = of_any_engine(facts);
             for line in &mut lines {
                 let note = format!(
                     "The point was planned with the engine profile {profile:?}, which is not this engine's: expect other times."
@@ -45,6 +42,20 @@ pub fn launch_lines(scenario: &Scenario, plan: &Plan, summary: Option<&Summary>)
     if !plan.fits() {
         let why = format!("The point cannot run: {}.", plan.problems.join("; "));
         lines.iter_mut().for_each(|line| line.notes.insert(0, why.clone()));
+    }
+    lines
+}
+
+/// Where weights are GGUF or do not all lie in GPU memory, llama.cpp; where they are not GGUF, the engines of servers.
+fn of_any_engine(facts: Facts<'_>) -> Vec<LaunchLine> {
+    let is_apart = facts.outside() > Bytes::ZERO || facts.cpu_layers() > 0;
+    let mut lines = Vec::new();
+    if facts.is_gguf() || is_apart {
+        lines.push(llama_cpp::line(facts, Fork::Main));
+    }
+    if !facts.is_gguf() {
+        lines.push(vllm::line(facts));
+        lines.extend((!is_apart).then(|| sglang::line(facts)));
     }
     lines
 }

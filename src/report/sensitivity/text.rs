@@ -95,6 +95,11 @@ fn change(metric: SensitivityMetric, base: u64, value: u64) -> String {
         (false, true) => "less",
         (false, false) => "more",
     };
+    // A change to many times the value is said as such.
+    if permille >= 1000 {
+        let times = ratio(u128::from(value), u128::from(base), 1);
+        return format!("{times} times as {}", if metric.is_time() { "long" } else { "much" });
+    }
     if permille == 0 {
         "no different".to_owned()
     } else {
