@@ -73,10 +73,16 @@ fn llama_cpp_is_configured_as_the_scenario_says() {
     }
 }
 
+/// The command of a scenario that serves requests.
+fn served(engine: &str, sets: &[&str]) -> String {
+    let profile = format!("engine.profile={engine:?}");
+    let sets: Vec<&str> = std::iter::once(profile.as_str()).chain(sets.iter().copied()).collect();
+    line(SERVED, &sets).command
+}
+
 #[test]
-fn servers_are_configured_as_the_scenario_says() {
+fn vllm_is_configured_as_the_scenario_says() {
     const VLLM: &str = "vllm serve Qwen/Qwen3-30B-A3B";
-    const SGLANG: &str = "python -m sglang.launch_server --model-path Qwen/Qwen3-30B-A3B";
     for (engine, sets, command) in [
         (
             "vllm",
@@ -125,16 +131,25 @@ fn servers_are_configured_as_the_scenario_says() {
             ],
             format!(
                 "{VLLM} --tensor-parallel-size 1 --expert-placement-strategy round_robin --max-model-len 1200 \
-                 --max-num-seqs 256 --max-num-batched-tokens 8192 --gpu-memory-utilization 0.79 --block-size 32 \
+                 --max-num-seqs 256 --max-num-batched-tokens 8192 --gpu-memory-utilization 0.78 --block-size 32 \
                  --no-enable-prefix-caching --scheduling-policy priority"
             ),
         ),
+    ] {
+        assert_eq!(served(engine, sets), command, "{sets:?}");
+    }
+}
+
+#[test]
+fn sglang_is_configured_as_the_scenario_says() {
+    const SGLANG: &str = "python -m sglang.launch_server --model-path Qwen/Qwen3-30B-A3B";
+    for (engine, sets, command) in [
         (
             "sglang",
             &["parallel.dp=4", "parallel.ep=4", "kv.capacity=\"8 GiB\""],
             format!(
                 "{SGLANG} --tp-size 4 --dp-size 4 --enable-dp-attention --ep-size 4 --context-length 1200 \
-                 --mem-fraction-static 0.31 --max-running-requests 256 --chunked-prefill-size 8192 --disable-radix-cache"
+                 --mem-fraction-static 0.30 --max-running-requests 256 --chunked-prefill-size 8192 --disable-radix-cache"
             ),
         ),
         (
@@ -146,9 +161,7 @@ fn servers_are_configured_as_the_scenario_says() {
             ),
         ),
     ] {
-        let profile = format!("engine.profile={engine:?}");
-        let sets: Vec<&str> = std::iter::once(profile.as_str()).chain(sets.iter().copied()).collect();
-        assert_eq!(line(SERVED, &sets).command, command, "{sets:?}");
+        assert_eq!(served(engine, sets), command, "{sets:?}");
     }
 }
 

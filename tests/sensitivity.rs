@@ -59,11 +59,13 @@ const POINTS: [&[&str]; 8] = [
         "kv.capacity=\"50 %\"",
         "parallel.tp=2",
         "engine.profile=\"vllm\"",
+        "engine.per_request_overhead=\"50 us\"",
     ],
     &[
         ROUTER,
         "requests.arrivals=\"closed\"",
         "requests.users=5",
+        "placement.experts=\"vram\"",
         "requests.count=6",
         "requests.prompt_tokens=20",
         "requests.output_tokens=5",
@@ -277,6 +279,11 @@ fn files_do_not_depend_on_the_number_of_threads() {
     let ((one, first), (three, second)) = (run("1"), run("3"));
     assert_eq!(one, three);
     assert_same_files(&first, &second);
+    let csv = std::fs::read_to_string(first.join("sensitivity.csv")).unwrap();
+    let head = "parameter,title,as_it_is,end,by_permille,setting,metric,unit,value,change_permille,reason\n";
+    assert!(csv.starts_with(&format!("{head},as it is,,base,0,,tpot,ns,")), "{csv}");
+    assert!(csv.contains("\nengine.h2d_bandwidth,host link bandwidth (H2D),"), "{csv}");
+    assert!(csv.contains("\nprompt,this prompt or another,median,lowest,,sequence "), "{csv}");
     let names: Vec<String> = binary::files(&first).into_iter().map(|(name, _)| name).collect();
     for ending in ["csv", "json", "md", "svg", "png"] {
         assert!(names.iter().any(|name| *name == format!("sensitivity.{ending}")), "{names:?}");

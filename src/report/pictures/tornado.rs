@@ -287,3 +287,30 @@ fn legend(scene: &mut Scene, by: &str, has_prompts: bool) {
         entry("fastest and slowest prompt", GREY);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bar(less: Option<f64>, more: Option<f64>) -> Bar {
+        let end = |value| End { value, words: String::new(), ink: INK };
+        Bar { name: String::new(), setting: String::new(), ends: [end(less), end(more)] }
+    }
+
+    #[test]
+    fn one_bar_that_dwarfs_all_others_is_cut() {
+        for (bars, expected) in [
+            (vec![], f64::INFINITY),
+            (vec![bar(Some(900.0), None)], f64::INFINITY),
+            (vec![bar(Some(130.0), Some(90.0)), bar(Some(110.0), Some(95.0))], f64::INFINITY),
+            (vec![bar(Some(900.0), Some(100.0)), bar(Some(110.0), Some(80.0))], 20.0 * CUT_AT),
+            (vec![bar(Some(900.0), Some(100.0)), bar(None, Some(100.0))], f64::INFINITY),
+        ] {
+            let found = cut(&bars, 100.0);
+            assert!(
+                (found - expected).abs() < 1e-9 || found.total_cmp(&expected).is_eq(),
+                "{found} {expected}"
+            );
+        }
+    }
+}
