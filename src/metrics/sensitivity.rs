@@ -269,7 +269,7 @@ pub struct Sensitivity {
     pub base: Option<u64>,
     /// The parameters that the point has, the greatest swing first; of equals in the order of [`Parameter::ALL`].
     pub bars: Vec<SensitivityBar>,
-    /// This prompt or another; `None` under load and where there is one sequence.
+    /// This prompt or another; `None` under load and where all sequences are alike.
     pub prompts: Option<PromptRange>,
     /// What was left out, and why.
     pub notes: Vec<String>,
@@ -299,5 +299,5 @@ fn prompts(summary: &Summary, metric: SensitivityMetric) -> Option<PromptRange> 
     let lowest = all.iter().min_by_key(|(sequence, value)| (*value, *sequence)).copied()?;
     let highest =
         all.iter().min_by_key(|(sequence, value)| (std::cmp::Reverse(*value), *sequence)).copied()?;
-    (all.len() > 1).then_some(PromptRange { sequences: all.len() as u64, lowest, highest })
+    (lowest.1 < highest.1).then_some(PromptRange { sequences: all.len() as u64, lowest, highest })
 }
