@@ -22,7 +22,8 @@ const VALUES: f64 = 122.0;
 /// Most bars; more could not be read.
 const BARS_MAX: usize = 18;
 const BAR_HEIGHT_MAX: f64 = 26.0;
-/// A bar so many times as long as the next one is cut, at so many times the next one's length.
+/// A bar that is more than half of the base, and so many times as long as the next one, is cut, at so many times the next
+/// one's length.
 const CUT_BEYOND: f64 = 4.0;
 const CUT_AT: f64 = 1.6;
 
@@ -148,8 +149,8 @@ struct Frame {
     scale: Scale,
 }
 
-/// How far from the base the axis goes at most: where one bar is many times as long as all others, it is cut, so that
-/// those can be read.
+/// How far from the base the axis goes at most: a bar that dwarfs all others, and the base's own half, is cut, so that
+/// the others can be read.
 fn cut(bars: &[Bar], base: f64) -> f64 {
     let reach = |bar: &Bar| {
         let values = bar.ends.iter().filter_map(|end| end.value);
@@ -158,7 +159,9 @@ fn cut(bars: &[Bar], base: f64) -> f64 {
     let mut all: Vec<f64> = bars.iter().map(reach).collect();
     all.sort_by(|one, other| other.total_cmp(one));
     match all.as_slice() {
-        [first, second, ..] if *second > 0.0 && *first > CUT_BEYOND * second => CUT_AT * second,
+        [first, second, ..] if *second > 0.0 && *first > (CUT_BEYOND * second).max(base / 2.0) => {
+            CUT_AT * second
+        }
         _ => f64::INFINITY,
     }
 }
@@ -304,6 +307,7 @@ mod tests {
             (vec![bar(Some(900.0), None)], f64::INFINITY),
             (vec![bar(Some(130.0), Some(90.0)), bar(Some(110.0), Some(95.0))], f64::INFINITY),
             (vec![bar(Some(900.0), Some(100.0)), bar(Some(110.0), Some(80.0))], 20.0 * CUT_AT),
+            (vec![bar(Some(120.0), Some(85.0)), bar(Some(101.0), Some(99.0))], f64::INFINITY),
             (vec![bar(Some(900.0), Some(100.0)), bar(None, Some(100.0))], f64::INFINITY),
         ] {
             let found = cut(&bars, 100.0);
