@@ -15,7 +15,8 @@
 //! 4. [`metrics`]: integer counters and quantiles. A [`metrics::Row`] is all that a report ever sees.
 //! 5. [`report`]: rows to bytes: tables, JSON, pictures.
 //!
-//! [`sweep`] runs steps 2 to 4 for many points at once, [`validate`] holds them against measurements, and [`cli`] connects the command line to all of them.
+//! [`sweep`] runs steps 2 to 4 for many points at once, [`validate`] holds them against measurements, [`advise`] says how
+//! a real engine is configured so, and [`cli`] connects the command line to all of them.
 //!
 //! ```
 //! use std::path::Path;
@@ -58,6 +59,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod advise;
 pub mod cache;
 pub mod catalogue;
 pub mod cli;

@@ -72,10 +72,12 @@ const ROOMS: &[(&str, &[&str])] = &[
             "units",
         ],
     ),
+    ("advise", &["catalogue", "metrics", "plan", "scenario", "units"]),
     ("report", &["error", "metrics", "trace", "units"]),
     (
         "cli",
         &[
+            "advise",
             "cache",
             "catalogue",
             "curve",

@@ -186,6 +186,11 @@ impl Entry for ModelRow {
 }
 
 impl ModelRow {
+    /// Repository of the weights on Hugging Face, as engines name it: `Qwen/Qwen3-30B-A3B`.
+    pub fn hf(&self) -> Option<&str> {
+        self.source.strip_prefix("huggingface.co/")
+    }
+
     /// Parameters used for one token, counted as the publisher counts them.
     pub fn active_params(&self) -> u64 {
         self.active_counts.apply(&self.spec.active_params())
@@ -243,6 +248,8 @@ mod tests {
             };
             assert!(row.id.chars().all(plain), "{}", row.id);
             assert!(rows[index + 1..].iter().all(|other| other.id != row.id), "{}", row.id);
+            let parts = row.hf().map(|id| id.split('/').filter(|part| !part.is_empty()).count());
+            assert_eq!(parts, Some(2), "{}", row.id);
             assert!(row.published_total.is_some() == row.published_active.is_some(), "{}", row.id);
         }
     }

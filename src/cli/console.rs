@@ -63,6 +63,15 @@ fn bar(length: u64, what: &str, quiet: bool) -> ProgressBar {
     bar
 }
 
+/// A counter on stderr of work whose extent nobody knows; silent as a bar would be.
+pub(super) fn counter(what: &str, quiet: bool) -> ProgressBar {
+    let bar = bar(0, what, quiet);
+    if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {{pos}} {what}, {{elapsed}}")) {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// Does a piece of work that says itself how much of it is done, of how much; returns what came of it and the seconds that
 /// it took.
 pub(super) fn watched<T>(

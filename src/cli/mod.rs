@@ -18,6 +18,7 @@ mod policies;
 mod predictors;
 mod run;
 mod scenario;
+mod sensitivity;
 mod sweep;
 mod trace;
 mod validate;
@@ -48,6 +49,8 @@ enum Command {
     Run(run::RunArgs),
     /// Say what holds one configuration back: run it again with each resource doubled.
     Explain(explain::ExplainArgs),
+    /// Say what the answer depends on: run one configuration again with each parameter a little smaller and larger.
+    Sensitivity(sensitivity::SensitivityArgs),
     /// Simulate every point of a scenario, write tables and pictures.
     Sweep(sweep::SweepArgs),
     /// Find the highest rate of requests that a configuration sustains within limits on latency.
@@ -123,6 +126,7 @@ pub fn main_with(policies: Registry, predictors: PredictorRegistry) -> ExitCode 
     let ended = match &cli.command {
         Command::Run(args) => run::run(args, known),
         Command::Explain(args) => explain::run(args, known),
+        Command::Sensitivity(args) => sensitivity::run(args, known),
         Command::Capacity(args) => capacity::run(args, known),
         Command::Sweep(args) => sweep::run(args, known),
         Command::Curve(args) => curve::run(args, &known.policies),

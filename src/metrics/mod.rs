@@ -10,10 +10,12 @@ mod curve;
 mod effect;
 mod explanation;
 mod footprint;
+mod launch;
 mod prefetch;
 mod quality;
 mod quantile;
 mod row;
+mod sensitivity;
 mod serving;
 mod summary;
 pub mod timeline;
@@ -27,10 +29,14 @@ pub use curve::{CurveCapacity, CurvePoint, CurveSequence, Drift, PolicyCurve, Tr
 pub use effect::{Effect, EffectChart, EffectValue};
 pub use explanation::{Explanation, Relief, Relieved};
 pub use footprint::{Degrees, ExpertRoom, Footprint, FootprintPart, OffloadRun};
+pub use launch::{LaunchCheck, LaunchLine};
 pub use prefetch::PrefetchCounts;
 pub use quality::{Quality, QualityPart};
 pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};
+pub use sensitivity::{
+    Parameter, PromptRange, Sensitivity, SensitivityBar, SensitivityEnd, SensitivityMetric, Varied,
+};
 pub use serving::{
     ExpertLoad, Goodput, GpuUse, KvUse, RequestCounts, ServingSlice, ServingSummary, TokenCounts,
 };

@@ -27,6 +27,7 @@ mod router;
 mod serving;
 mod spill;
 mod types;
+pub mod vary;
 mod workload;
 
 pub use foretold::Foretold;

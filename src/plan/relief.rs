@@ -3,26 +3,22 @@
 //! It changes what was resolved, not the scenario: rates that are achieved, pools of caches, times of the engine. Ledger
 //! and settings stay those of the point, since the question is what more would bring, not what it would take.
 
-use super::{CachePlan, LayerHome, Machine, Plan, links};
+use super::vary::rates::{quantity, scale, share_again};
+use super::{CachePlan, LayerHome, Plan};
 use crate::cache::Scope;
-use crate::metrics::Relief;
-use crate::resource::{DriveCurve, RateCurve};
-use crate::serving::{CpuRates, GpuRates, Overheads};
-use crate::units::{Bandwidth, FlopRate, SimDuration};
+use crate::metrics::{Parameter, Relief};
 
 const TWICE_PPM: u64 = 2_000_000;
-
-fn twice(rate: Bandwidth) -> Bandwidth {
-    rate.at_ppm(TWICE_PPM)
-}
-
-fn twice_flops(rate: FlopRate) -> FlopRate {
-    rate.at_ppm(TWICE_PPM)
-}
-
-fn half(time: SimDuration) -> SimDuration {
-    SimDuration::from_ns(time.as_ns() / 2)
-}
+const HALF_PPM: u64 = 500_000;
+/// The engine's own times.
+const OVERHEADS: [Parameter; 6] = [
+    Parameter::PerToken,
+    Parameter::PerRequest,
+    Parameter::PerLayer,
+    Parameter::Launch,
+    Parameter::KernelFixed,
+    Parameter::CpuLayer,
+];
 
 impl Plan {
     /// This point with the resource doubled, or the engine's overheads halved; `None` where it does not have the
@@ -33,44 +29,21 @@ impl Plan {
     /// layer first. A cache that comes to have room for every expert starts filled, as engines load them then.
     pub fn relieved(&self, relief: Relief) -> Option<Plan> {
         let mut plan = self.clone();
-        let machine = &mut plan.machine;
+        let has = |parameter| quantity(self, parameter).is_some();
         match relief {
-            Relief::GpuMemory => {
-                plan.costs = plan.costs.with_rates(|rates| GpuRates { memory: twice(rates.memory), ..rates });
+            Relief::GpuMemory => scale(&mut plan, Parameter::GpuMemory, TWICE_PPM),
+            Relief::GpuCompute => scale(&mut plan, Parameter::GpuCompute, TWICE_PPM),
+            Relief::HostLink if has(Parameter::HostLink) => scale(&mut plan, Parameter::HostLink, TWICE_PPM),
+            Relief::Nvme if has(Parameter::Nvme) => scale(&mut plan, Parameter::Nvme, TWICE_PPM),
+            Relief::CpuCompute if has(Parameter::CpuCompute) => {
+                scale(&mut plan, Parameter::CpuCompute, TWICE_PPM);
             }
-            Relief::GpuCompute => {
-                plan.costs =
-                    plan.costs.with_rates(|rates| GpuRates { compute: twice_flops(rates.compute), ..rates });
+            Relief::CpuMemory if self.machine.cpu.is_some() || self.machine.dram_bus.is_some() => {
+                scale(&mut plan, Parameter::CpuExperts, TWICE_PPM);
+                plan.machine.dram = plan.machine.dram.map(|rate| rate.at_ppm(TWICE_PPM));
+                share_again(&mut plan.machine);
             }
-            Relief::HostLink => {
-                machine.h2d?;
-                for link in [&mut machine.h2d, &mut machine.d2h].into_iter().flatten() {
-                    link.curve = faster_link(link.curve);
-                }
-                share_again(machine);
-            }
-            Relief::Nvme => {
-                let drive = machine.nvme.as_mut()?;
-                let DriveCurve { stream, peak, .. } = drive.curve;
-                drive.curve = DriveCurve { stream: twice(stream), peak: twice(peak), ..drive.curve };
-                share_again(machine);
-            }
-            Relief::CpuMemory => {
-                if machine.cpu.is_none() && machine.dram_bus.is_none() {
-                    return None;
-                }
-                machine.cpu = machine.cpu.map(|cpu| CpuRates {
-                    per_thread: cpu.per_thread.map(twice),
-                    bandwidth: twice(cpu.bandwidth),
-                    ..cpu
-                });
-                machine.dram = machine.dram.map(twice);
-                share_again(machine);
-            }
-            Relief::CpuCompute => {
-                let cpu = machine.cpu.as_mut()?;
-                cpu.compute = twice_flops(cpu.compute);
-            }
+            Relief::HostLink | Relief::Nvme | Relief::CpuMemory | Relief::CpuCompute => return None,
             Relief::ExpertVram => plan.double_expert_vram()?,
             Relief::ExpertDram => {
                 let homes = &plan.placement.homes;
@@ -78,7 +51,10 @@ impl Plan {
                 let room = of_layers(dram, homes);
                 double_pools(dram, &room)?;
             }
-            Relief::Overheads => plan.halve_overheads()?,
+            Relief::Overheads if OVERHEADS.into_iter().any(has) => {
+                OVERHEADS.into_iter().for_each(|parameter| scale(&mut plan, parameter, HALF_PPM));
+            }
+            Relief::Overheads => return None,
         }
         Some(plan)
     }
@@ -121,41 +97,6 @@ impl Plan {
         }
         (grown > 0 || moved).then_some(())
     }
-
-    fn halve_overheads(&mut self) -> Option<()> {
-        let Overheads { per_pass, per_request, per_layer, launch, .. } = *self.costs.overheads();
-        let fixed = self.costs.experts().kernel().fixed();
-        let of_cpu = self.machine.cpu.map_or(SimDuration::ZERO, |cpu| cpu.layer_overhead);
-        if [per_pass, per_request, per_layer, launch, fixed, of_cpu]
-            .into_iter()
-            .all(|time| time == SimDuration::ZERO)
-        {
-            return None;
-        }
-        let overheads = Overheads {
-            per_pass: half(per_pass),
-            per_request: half(per_request),
-            per_layer: half(per_layer),
-            launch: half(launch),
-            ..*self.costs.overheads()
-        };
-        self.costs = self.costs.with_overheads(overheads, half(fixed));
-        if let Some(cpu) = &mut self.machine.cpu {
-            cpu.layer_overhead = half(cpu.layer_overhead);
-        }
-        Some(())
-    }
-}
-
-fn faster_link(curve: RateCurve) -> RateCurve {
-    let large = curve.large.map(|(threshold, rate)| (threshold, twice(rate)));
-    RateCurve { peak: twice(curve.peak), large, ..curve }
-}
-
-/// Whether the devices can now exceed the host's memory together.
-fn share_again(machine: &mut Machine) {
-    let cpu = machine.cpu.map(|cpu| cpu.achieved());
-    machine.dram_bus = links::bus(machine.dram, [machine.h2d, machine.d2h], machine.nvme, cpu);
 }
 
 /// Bytes of all experts of each layer that the cache serves.

@@ -7,7 +7,7 @@ use super::Inputs;
 use super::model::ModelPlan;
 use super::resolve::Resolver;
 use crate::error::{Error, Result};
-use crate::scenario::{Factor, Router, RouterSection};
+use crate::scenario::{Factor, Percent, Router, RouterSection};
 use crate::trace::Trace;
 use crate::trace::synthetic::{RouterKnobs, SyntheticSpec, shipped};
 
@@ -171,6 +171,16 @@ fn specification(resolver: &mut Resolver<'_>, model: &ModelPlan, router: Router)
         source: format!("{} router", router.spelling()),
         ..spec
     }
+}
+
+/// Share of experts that a router keeps from token to token where the scenario does not say.
+pub(super) fn repeat(router: Router) -> Percent {
+    as_percent(typical(router).stickiness)
+}
+
+/// A probability as a percentage.
+pub(super) fn as_percent(share: f64) -> Percent {
+    Percent::from_ppm(parts_per_million(share))
 }
 
 /// Statistics of the router; shape, length and seed are replaced.

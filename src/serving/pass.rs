@@ -107,6 +107,11 @@ impl PassCosts {
         &self.experts
     }
 
+    /// What the GPU reaches with everything but routed experts.
+    pub fn rates(&self) -> GpuRates {
+        self.rates
+    }
+
     /// The engine's own time.
     pub fn overheads(&self) -> &Overheads {
         &self.overheads

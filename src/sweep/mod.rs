@@ -8,8 +8,10 @@ mod capacity;
 mod explain;
 mod journal;
 mod run;
+mod sensitivity;
 
 pub use capacity::{CapacityQuestion, capacity};
 pub use explain::explain;
 pub use journal::Journal;
 pub use run::{Stop, check, fingerprint, record_point, run_point, run_points};
+pub use sensitivity::{SensitivityQuestion, sensitivity};

@@ -18,7 +18,7 @@ pub(super) use heat_map::{HeatMap, Labels};
 pub(super) use marks::{Curve, Marker};
 pub(super) use palette::{GREY, INK, LIGHT, SHADE, hue, series_look};
 pub(super) use scale::{Scale, size_unit, time_unit};
-pub(super) use scene::{Align, HEIGHT, Ink, Scene, Stroke, WIDTH};
+pub(super) use scene::{Align, HEIGHT, Ink, Rgb, Scene, Stroke, WIDTH};
 
 use super::NamedFile;
 use crate::error::Result;

@@ -33,6 +33,7 @@ mod serving_throughput;
 mod serving_vram;
 mod throughput_vs_vram;
 mod time_shares;
+pub(super) mod tornado;
 mod tpot_vs_vram;
 pub(super) mod validation;
 
