@@ -14,6 +14,7 @@ use super::choice::{
     Overlap, ReplayMode, Router, Tiers,
 };
 use super::numbers::Dollars;
+use super::schema_advise::AdviseSection;
 use super::schema_serving::{
     KvSection, ParallelSection, RequestsSection, RouterSection, SchedulerSection, SloSection,
 };
@@ -59,6 +60,8 @@ section! {
         parallel: ParallelSection,
         /// `[slo]`
         slo: SloSection,
+        /// `[advise]`
+        advise: AdviseSection,
         /// `[output]`
         output: OutputSection,
     }
