@@ -58,6 +58,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod advise;
 pub mod cache;
 pub mod catalogue;
 pub mod cli;

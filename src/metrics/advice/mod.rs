@@ -49,6 +49,13 @@ pub enum Fate {
     CannotRun(Vec<String>),
     /// A number that a limit or an objective needs is not known: its name and what is missing.
     Unknown(Metric, String),
+    /// Its copies alone are too slow for the load: output tokens a second, asked and possible, in thousandths.
+    CannotKeepUp {
+        /// What the load asks for.
+        asked: u64,
+        /// What the link allows at best.
+        allowed: u64,
+    },
     /// Even its bound is beyond a limit: which, and the best it could reach.
     BeyondLimit {
         /// Position in the limits.
@@ -58,6 +65,8 @@ pub enum Fate {
     },
     /// It was not simulated, since this candidate is better than its bound in everything.
     Dominated(u64),
+    /// It was simulated, and requests came faster than it could serve them.
+    Saturated,
     /// It was simulated and breaks these limits, by position.
     Breaks(Vec<usize>),
     /// It was simulated and this one is better.
@@ -75,8 +84,10 @@ impl Fate {
             Self::Refused(_) => "refused",
             Self::CannotRun(_) => "cannot-run",
             Self::Unknown(..) => "unknown",
+            Self::CannotKeepUp { .. } => "cannot-keep-up",
             Self::BeyondLimit { .. } => "beyond-limit",
             Self::Dominated(_) => "dominated",
+            Self::Saturated => "saturated",
             Self::Breaks(_) => "breaks-limit",
             Self::Beaten(_) => "beaten",
             Self::Front => "front",
