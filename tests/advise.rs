@@ -44,6 +44,11 @@ fn scenario(text: &str) -> ScenarioFile {
     ScenarioFile::parse(text, Path::new("scenarios/space.toml"), &[]).unwrap()
 }
 
+/// The same space with fewer sizes and policies.
+fn smaller(steps: u32) -> String {
+    SPACE.replace("steps = 6", &format!("steps = {steps}")).replace("\"sieve\", \"random\"", "\"sieve\"")
+}
+
 fn ask(scenario: &ScenarioFile, limits: &[&str], known: BTreeMap<u64, Row>) -> (Advice, Vec<Row>) {
     let simulated = Mutex::new(Vec::new());
     let limits: Vec<String> = limits.iter().map(|limit| (*limit).to_owned()).collect();
@@ -114,7 +119,7 @@ fn the_front_is_that_of_an_exhaustive_search_for_a_fraction_of_its_runs() {
         front.len()
     );
     assert_eq!(simulated.len(), advice.rows.len());
-    assert!(advice.rows.len() * 2 < all.len(), "{} of {} were simulated", advice.rows.len(), all.len());
+    assert!(advice.rows.len() * 3 < all.len(), "{} of {} were simulated", advice.rows.len(), all.len());
     for row in &advice.rows {
         assert_eq!(row.outcome, all[&row.index].outcome, "row {}", row.index);
     }
@@ -122,7 +127,7 @@ fn the_front_is_that_of_an_exhaustive_search_for_a_fraction_of_its_runs() {
 
 #[test]
 fn limits_cut_the_front_and_nothing_else() {
-    let scenario = scenario(SPACE);
+    let scenario = scenario(&smaller(3));
     let (free, _) = ask(&scenario, &[], BTreeMap::new());
     let (advice, _) = ask(&scenario, &["vram < 6 GB", "tpot < 12 ms"], BTreeMap::new());
     let keeps = |index: u64| {
@@ -161,7 +166,7 @@ fn an_interrupted_search_ends_as_one_that_was_not_and_threads_do_not_matter() {
 
 #[test]
 fn limits_that_contradict_each_other_are_named_with_what_comes_nearest() {
-    let scenario = scenario(&SPACE.replace("steps = 6", "steps = 2"));
+    let scenario = scenario(&smaller(2));
     let (advice, _) = ask(&scenario, &["vram < 2 GB", "tpot < 5 ms"], BTreeMap::new());
     assert_eq!(advice.recommended, None);
     let all = exhaustive(&scenario, &advice);
@@ -185,8 +190,8 @@ fn limits_that_contradict_each_other_are_named_with_what_comes_nearest() {
 
 #[test]
 fn neighbours_are_cheaper_and_faster() {
-    let scenario = scenario(SPACE);
-    let (advice, _) = ask(&scenario, &["tpot < 12 ms", "vram < 6 GB"], BTreeMap::new());
+    let scenario = scenario(&smaller(3));
+    let (advice, _) = ask(&scenario, &["tpot < 40 ms", "vram < 3 GB"], BTreeMap::new());
     let row = |index: u64| advice.row(index).unwrap();
     let own = row(advice.recommended.unwrap());
     let cheaper = advice.cheaper.as_ref().unwrap();

@@ -36,7 +36,8 @@ pub(super) fn limit(text: &str) -> Result<Limit> {
 pub(super) fn metric(name: &str) -> Result<Metric> {
     let name = name.trim().to_ascii_lowercase();
     Metric::find(&name).ok_or_else(|| {
-        let names = Metric::names();
+        let alone = ["ttft", "tpot", "itl", "e2e", "queue"].map(str::to_owned);
+        let names: Vec<String> = alone.into_iter().chain(Metric::names()).collect();
         Error::new(format!("unknown metric {name:?}")).nearest(&name, names.iter().map(String::as_str))
     })
 }
@@ -111,7 +112,7 @@ mod tests {
             "tpot 50 ms",
             "found \"tpot 50 ms\", expected a limit like \"tpot_p99 < 50 ms\" or \"throughput > 10 tokens/s\"",
         );
-        check("tpto < 50 ms", "unknown metric \"tpto\", did you mean \"tpot_p50\"?");
+        check("tpto < 50 ms", "unknown metric \"tpto\", did you mean \"tpot\"?");
         check("throughput < 10 tokens/s", "throughput: found '<', expected '>', since more of it is better");
         check("price > 10 USD", "price: found '>', expected '<', since less of it is better");
         check("price < 10 EUR", "price: found \"10 EUR\", expected a value like \"1500 USD\"");

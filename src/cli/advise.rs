@@ -66,13 +66,12 @@ fn seek(args: &AdviseArgs, known: Known) -> Result<Ended> {
         return Ok(Ended::Interrupted);
     };
     advice.file = args.scenario.file.display().to_string();
-    let text = serde_json::to_vec_pretty(&advice).map_err(|cause| Error::new(cause.to_string()))?;
-    report::folder::write(&folder, &[("advice.json".to_owned(), text)])?;
+    report::folder::write(&folder, &report::advice_files(&advice)?)?;
     journal.finish()?;
     if args.json {
         super::json(&advice)?;
     } else if !args.quiet {
-        console::out(&format!("{:?} {:?} {:?}\n", advice.recommended, advice.cheaper, advice.faster))?;
+        console::out(&report::advice_text(&advice))?;
     }
     if !args.quiet {
         let (all, run) = (advice.candidates.len(), advice.rows.len());

@@ -37,7 +37,7 @@ fn mistakes_are_told_at_their_places() {
         (
             "advise.limits = [\"tpto < 5 ms\"]",
             &[],
-            "scenarios/q.toml:3:17: advise.limits: unknown metric \"tpto\", did you mean \"tpot_p50\"?",
+            "scenarios/q.toml:3:17: advise.limits: unknown metric \"tpto\", did you mean \"tpot\"?",
         ),
         (
             "advise.objectives = [\"tpot\", \"prise\"]",

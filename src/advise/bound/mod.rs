@@ -1,11 +1,12 @@
 //! The best that a candidate could be, without simulating it.
 //!
-//! What the plan knows is exact: memory, price, power, and the loss of quality that weights bring. Of time there is a bound
-//! where experts are fetched on a miss and sequences are replayed: the candidate's *twin*, the same machine with every
-//! lookup a hit and nothing prefetched, is never slower; and the copies that no cache of that size can avoid take the
-//! link's time, whatever else goes on ([`copies`]). One twin serves all candidates that differ in nothing but the cache,
-//! its policy and the predictor. Under load there is no such bound, since requests meet in batches: only what cannot keep
-//! up by its copies alone is left out ([`load`]), with a factor of two to spare.
+//! What the plan knows is exact: memory, price, power, and the loss of quality that weights bring. Of time there are bounds
+//! where sequences are replayed, from two *twins* of the candidate that many candidates share: the same machine with every
+//! lookup a hit and nothing prefetched ([`Twin::Hits`]; fetching on a miss is never faster), and the same without routed
+//! experts at all ([`Twin::Bare`]; nothing is faster). On top come the misses that no cache of that size can avoid
+//! ([`copies`]): each takes the host link, or the CPU where that may compute it. Under load there is no such bound, since
+//! requests meet in batches: only what cannot keep up by its copies alone is left out ([`load`]), with a factor of two to
+//! spare.
 
 mod copies;
 mod load;
@@ -19,7 +20,7 @@ use self::copies::{Copies, Misses};
 use crate::error::Result;
 use crate::metrics::advice::{Latency, Metric};
 use crate::metrics::{Quantiles, Row, SequenceSummary, Summary};
-use crate::plan::{MissAction, Plan};
+use crate::plan::{MissAction, MissPlan, Plan};
 use crate::scenario::ExpertHome;
 use crate::sim::simulate;
 
@@ -71,6 +72,15 @@ impl Best {
     }
 }
 
+/// A configuration that is never slower than others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Twin {
+    /// Every lookup hits.
+    Hits,
+    /// No routed expert is computed.
+    Bare,
+}
+
 impl Bounds {
     /// The best of a candidate that fits. `row` is its row without a run, `settings` what makes it.
     ///
@@ -83,21 +93,28 @@ impl Bounds {
         point: usize,
         settings: &[(String, String)],
     ) -> Result<Best> {
-        if !is_fetching(plan) {
+        if !is_replayed(plan) {
             return Ok(Best { row, summary: None });
         }
-        let twin = cell(&self.twins, key(point, settings));
-        let twin = twin.get_or_init(|| simulate(&twin_of(plan))).as_ref().map_err(Clone::clone)?;
-        let mut summary = twin.clone();
+        let twin = |kind: Twin| {
+            let cell = cell(&self.twins, format!("{kind:?} {}", key(point, settings)));
+            cell.get_or_init(|| simulate(&twin_of(plan, kind))).clone()
+        };
+        let bare = twin(Twin::Bare)?;
+        let mut summary = match plan.placement.miss.action {
+            MissAction::Fetch => twin(Twin::Hits)?,
+            _ => bare.clone(),
+        };
         if let Some(copies) = Copies::of(plan) {
+            let workload = &plan.workload;
             let at = (
-                Arc::as_ptr(&plan.workload.trace) as usize,
-                Arc::as_ptr(&plan.workload.passes) as usize,
+                Arc::as_ptr(&workload.trace) as usize,
+                Arc::as_ptr(&workload.passes) as usize,
                 plan.cache.clear_between,
             );
             let misses = cell(&self.misses, at);
             let misses = misses.get_or_init(|| Misses::of(plan)).as_ref().map_err(Clone::clone)?;
-            copies.slow_down(&mut summary, misses);
+            copies.slow_down(&mut summary, &bare, misses);
         }
         Ok(Best { row, summary: Some(summary) })
     }
@@ -110,19 +127,22 @@ fn key(point: usize, settings: &[(String, String)]) -> String {
     format!("{point} {}", parts.collect::<Vec<_>>().join(" "))
 }
 
-/// Whether every missing expert is waited for and computed by the GPU, so that hits can only help.
-fn is_fetching(plan: &Plan) -> bool {
+/// Whether sequences are replayed through a cache, so that the arguments above hold.
+fn is_replayed(plan: &Plan) -> bool {
     plan.serving.is_none()
-        && plan.placement.miss.action == MissAction::Fetch
+        && matches!(plan.placement.miss.action, MissAction::Fetch | MissAction::Cpu | MissAction::Auto)
         && !plan.machine.single_buffer
         && plan.cache.hit_rate_ppm.is_none()
         && plan.cache.shared_with_kv.is_none()
         && plan.labels.backing != ExpertHome::Vram.spelling()
 }
 
-fn twin_of(plan: &Plan) -> Plan {
+fn twin_of(plan: &Plan, kind: Twin) -> Plan {
     let mut twin = plan.clone();
-    twin.cache.hit_rate_ppm = Some(1_000_000);
+    twin.cache.hit_rate_ppm = Some(if kind == Twin::Hits { 1_000_000 } else { 0 });
+    if kind == Twin::Bare {
+        twin.placement.miss = MissPlan { action: MissAction::Skip, below_ppm: None, low_bit_ppm: 0 };
+    }
     twin.prefetch = None;
     twin.workload.foretold = None;
     twin.placement.exclusive = false;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::page::{Page, Sentence, Source, capital, plain};
 use super::value::{counted, shown, title};
 use super::view::{View, beyond};
-use crate::metrics::advice::{Candidate, Fate, Limit};
+use crate::metrics::advice::{Candidate, Fate, Limit, Metric};
 use crate::report::format::listed;
 use crate::report::pictures::advice_rejected;
 
@@ -33,6 +33,8 @@ fn group_of(view: &View<'_>, fate: &Fate) -> (u8, String) {
         Fate::Beaten(_) => (4, "were simulated and are beaten by another".to_owned()),
         Fate::Unknown(metric, _) => (5, format!("have no known {}", title(*metric))),
         Fate::Refused(_) => (6, "contradict themselves".to_owned()),
+        Fate::CannotKeepUp { .. } => (9, "could not keep up with the load by their copies alone".to_owned()),
+        Fate::Saturated => (10, "were simulated and cannot keep up with the load".to_owned()),
         Fate::Open => (7, "lie beside what was asked".to_owned()),
         Fate::Front => (8, "are on the front: nothing is better in everything".to_owned()),
     }
@@ -86,6 +88,12 @@ pub(super) fn reason(view: &View<'_>, candidate: &Candidate) -> String {
             };
             view.limits(limits).into_iter().map(words).collect::<Vec<_>>().join("; ")
         }
+        Fate::CannotKeepUp { asked, allowed } => format!(
+            "the load asks for {}, copies allow {} at best",
+            shown(Metric::Throughput, *asked),
+            shown(Metric::Throughput, *allowed)
+        ),
+        Fate::Saturated => "requests come faster than they are served".to_owned(),
         Fate::Beaten(by) => format!("number {by} is better"),
         Fate::Front => "nothing is better in everything".to_owned(),
         Fate::Open => "reached only by a search beside what was asked".to_owned(),
