@@ -4,6 +4,7 @@
 //! Results go to stdout and files, everything else to stderr. Exit codes: 0 for success, 1 for a validation that leaves
 //! its band, 2 for anything the user can mend, 130 for a sweep that was interrupted. A broken pipe is not an error.
 
+mod advise;
 mod calibrate;
 mod capacity;
 mod catalog;
@@ -55,6 +56,8 @@ enum Command {
     Sweep(sweep::SweepArgs),
     /// Find the highest rate of requests that a configuration sustains within limits on latency.
     Capacity(capacity::CapacityArgs),
+    /// Find what to buy and how to run it: search configurations for the best within limits.
+    Advise(advise::AdviseArgs),
     /// Compare cache policies on routing traces: hit rates at every capacity, and which policy wins.
     Curve(curve::CurveArgs),
     /// Show what a scenario resolves to: every setting with its origin, and the memory it needs.
@@ -127,6 +130,7 @@ pub fn main_with(policies: Registry, predictors: PredictorRegistry) -> ExitCode 
         Command::Run(args) => run::run(args, known),
         Command::Explain(args) => explain::run(args, known),
         Command::Sensitivity(args) => sensitivity::run(args, known),
+        Command::Advise(args) => advise::run(args, known),
         Command::Capacity(args) => capacity::run(args, known),
         Command::Sweep(args) => sweep::run(args, known),
         Command::Curve(args) => curve::run(args, &known.policies),

@@ -3,6 +3,7 @@
 //! This is the only thing reports see. Everything is data: no room above is named here, and nothing is computed from
 //! the wall clock. Rows are serialised to the sweep's journal, from which `--resume` reads finished points back.
 
+pub mod advice;
 mod capacity;
 mod cost;
 mod counts;

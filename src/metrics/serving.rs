@@ -188,6 +188,29 @@ pub struct ServingSummary {
 }
 
 impl ServingSummary {
+    /// Whether requests come faster than they are served: some were turned away by a full queue, or a tenth of all that
+    /// came were waiting when the last of them did. Without slices, whether a tenth of the rate asked for was not served.
+    /// Users who wait for their answers never ask for more than they get.
+    pub fn is_saturated(&self) -> bool {
+        if self.requests.rejected > self.requests.too_long {
+            return true;
+        }
+        if self.users > 0 {
+            return false;
+        }
+        match self.slices.iter().rfind(|slice| slice.arrived > 0) {
+            Some(last) => {
+                let waiting = u128::from(last.waiting_permille);
+                waiting >= 2000 && waiting * 10 > u128::from(self.requests.arrived) * 1000
+            }
+            None => {
+                let served = u128::from(self.requests.finished) * 1_000_000_000_000;
+                let asked = u128::from(self.rate_millihertz) * u128::from(self.span_ns);
+                served * 10 < asked * 9
+            }
+        }
+    }
+
     /// Output tokens of finished requests per second of the run; `None` for an empty run.
     pub fn output_tokens_per_s(&self) -> Option<f64> {
         self.per_s(self.tokens.output)

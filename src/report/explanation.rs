@@ -131,6 +131,12 @@ pub fn explanation(explanation: &Explanation) -> String {
     text
 }
 
+/// What holds the point back and what would relieve it, in sentences; none where it cannot run.
+pub(super) fn explained(explanation: &Explanation) -> Option<String> {
+    let summary = explanation.row.summary()?;
+    Some(sentence(&explanation.row, summary, &changes(explanation)))
+}
+
 fn sentence(row: &Row, summary: &Summary, changes: &[Change]) -> String {
     let word = if summary.tpot_ns.count > 0 { "TPOT" } else { "TTFT" };
     let now = latency(&summary.tpot_ns, &summary.ttft_ns);

@@ -22,7 +22,7 @@ pub fn labelled(entries: &[(&str, String)]) -> String {
 }
 
 /// A line as lines of at most `width` characters where its words allow.
-fn broken(text: &str, width: usize) -> Vec<String> {
+pub(super) fn broken(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut filled = 0;
     for word in text.split_whitespace() {

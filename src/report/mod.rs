@@ -6,6 +6,7 @@
 //!
 //! Left out on purpose: no report computes a result. What is not in a row is not shown.
 
+mod advice;
 mod answer;
 mod bottleneck;
 mod capacity;
@@ -36,6 +37,7 @@ pub mod trace_text;
 mod validation;
 mod validation_page;
 
+pub use advice::{advice_files, advice_page, advice_text};
 pub use answer::answer_text;
 pub use capacity::capacity_text;
 pub use csv_table::csv;

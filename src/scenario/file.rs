@@ -12,7 +12,8 @@ use super::check::{self, Found};
 use super::keys::{self, SWEEP};
 use super::places::{Places, Spots};
 use super::set::Draft;
-use super::{Scenario, document, given, tree};
+use super::tree::{self, option_value};
+use super::{Scenario, document, given};
 
 /// The largest number of points of one scenario.
 pub const POINTS_MAX: usize = 1_000_000;
@@ -146,6 +147,15 @@ impl ScenarioFile {
     /// # Errors
     /// There is no such point.
     pub fn point(&self, index: usize) -> Result<PointScenario> {
+        self.varied(index, &[])
+    }
+
+    /// The point at `index` with these keys changed, as `--set KEY=VALUE` would: a change takes the place of what the point
+    /// says in another way.
+    ///
+    /// # Errors
+    /// There is no such point, or no key that could have such a value.
+    pub fn varied(&self, index: usize, changes: &[(String, String)]) -> Result<PointScenario> {
         if index >= self.points {
             let error = Error::at(self.spots.nearest("").value.clone(), format!("found no point {index}"));
             let last = self.points - 1;
@@ -163,6 +173,10 @@ impl ScenarioFile {
             swept.push((axis.key.clone(), axis.value_path(at)));
         }
         shown.reverse();
+        for (key, value) in changes {
+            forget_alternatives(&mut table, key);
+            insert(&mut table, key, option_value(value));
+        }
         let places = Places::new(Arc::clone(&self.spots), swept);
         let mut scenario = check::read(table)
             .map_err(|(key, message)| Error::at(places.of(&key), format!("{key}: {message}")))?;
@@ -205,6 +219,17 @@ fn joined(folder: &Path, path: &Path) -> PathBuf {
         }
     }
     whole
+}
+
+/// Takes away the other keys that say what `key` says.
+fn forget_alternatives(table: &mut toml::Table, key: &str) {
+    let groups = check::ALTERNATIVES.iter().filter(|group| group.keys.contains(&key));
+    for other in groups.flat_map(|group| group.keys).filter(|other| **other != key) {
+        let (section, name) = keys::split(other);
+        if let Some(Value::Table(section)) = table.get_mut(section) {
+            section.remove(name);
+        }
+    }
 }
 
 /// Puts the value of a known key into a table.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use crate::error::{Error, Place, nearest_name};
 
-use super::{schema, schema_cost, schema_serving};
+use super::{schema, schema_advise, schema_cost, schema_serving};
 
 /// A key that a scenario may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,7 @@ static KEYS: LazyLock<Vec<KeyDoc>> = LazyLock::new(|| {
         schema_serving::PARALLEL_KEYS,
         schema_serving::SLO_KEYS,
         schema_cost::COST_KEYS,
+        schema_advise::ADVISE_KEYS,
         schema::OUTPUT_KEYS,
     ]
     .concat()

@@ -13,6 +13,7 @@
 mod axes;
 mod check;
 mod choice;
+mod choice_advise;
 mod choice_serving;
 mod document;
 mod file;
@@ -24,6 +25,7 @@ mod percent;
 mod places;
 mod range;
 mod schema;
+mod schema_advise;
 mod schema_cost;
 mod schema_serving;
 mod section;
@@ -37,6 +39,7 @@ pub use choice::{
     AdmissionRule, Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit,
     Overlap, ReplayMode, Router, Tiers,
 };
+pub use choice_advise::{AdviseStrategy, PlacementFamily};
 pub use choice_serving::{
     ArrivalProcess, BatchOrder, Batching, ExchangeKind, LengthSource, PlacementRule, PreemptionRule,
     ReplicaRouting, RequestRouting, SchedulerPolicy, ThinkTime,
@@ -45,13 +48,14 @@ pub use document::{Document, Setting};
 pub use file::{POINTS_MAX, PointScenario, ScenarioFile};
 pub use keys::{KeyDoc, keys};
 pub use money::{Dollars, Lifetime, PriceDate, Wattage};
-pub use numbers::{Factor, Rate};
+pub use numbers::{Factor, Rate, millionths};
 pub use percent::Percent;
 pub use places::Places;
 pub use schema::{
     CacheSection, EngineSection, HardwareSection, ModelSection, OutputSection, PlacementSection,
     PrefetchSection, QuantSection, Scenario, WorkloadSection,
 };
+pub use schema_advise::AdviseSection;
 pub use schema_cost::CostSection;
 pub use schema_serving::{
     KvSection, ParallelSection, RequestsSection, RouterSection, SchedulerSection, SloSection,

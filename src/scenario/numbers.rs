@@ -9,7 +9,7 @@ use super::given::{FromGiven, refuse, show};
 use crate::error::{Error, Result};
 
 /// A non-negative decimal number of at most six decimals, in millionths.
-pub(super) fn millionths(text: &str) -> Option<u64> {
+pub fn millionths(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     let written = !(whole.is_empty() && fraction.is_empty());

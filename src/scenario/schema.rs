@@ -14,6 +14,7 @@ use super::choice::{
     Overlap, ReplayMode, Router, Tiers,
 };
 use super::money::Dollars;
+use super::schema_advise::AdviseSection;
 use super::schema_cost::CostSection;
 use super::schema_serving::{
     KvSection, ParallelSection, RequestsSection, RouterSection, SchedulerSection, SloSection,
@@ -62,6 +63,8 @@ section! {
         slo: SloSection,
         /// `[cost]`
         cost: CostSection,
+        /// `[advise]`
+        advise: AdviseSection,
         /// `[output]`
         output: OutputSection,
     }

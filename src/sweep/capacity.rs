@@ -10,7 +10,7 @@
 use rayon::prelude::*;
 
 use super::Stop;
-use super::run::row;
+use super::run::row_of;
 use crate::error::{Error, Result};
 use crate::metrics::{Capacity, CapacityLimit, CapacityProbe, LimitFound, Quantiles, ServingSummary};
 use crate::plan::{Inputs, plan};
@@ -114,7 +114,7 @@ impl Search<'_> {
         let summary = simulate(&plan)?;
         let serving = summary.serving.clone().unwrap_or_default();
         let limits = self.question.limits.iter().map(|limit| found(limit, &serving)).collect();
-        let row = row(self.index, point, plan, Some(summary));
+        let row = row_of(self.index, point, plan, Some(summary));
         let probe = CapacityProbe { rate_millihertz: rate, limits, rejected: serving.requests.rejected, row };
         (self.told)(&probe);
         Ok(Some(probe))

@@ -2,11 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::run::row;
+use super::run::row_of;
 use crate::error::Result;
 use crate::metrics::{Explanation, Relief, Relieved, Summary};
 use crate::plan::{Inputs, Plan, plan};
-use crate::scenario::ScenarioFile;
+use crate::scenario::{PointScenario, ScenarioFile};
 use crate::sim::simulate;
 
 /// Runs a point as it is and once more with each resource that it has doubled (overheads halved), on rayon's threads.
@@ -14,10 +14,17 @@ use crate::sim::simulate;
 /// # Errors
 /// What is wrong with the point. One that does not fit is explained by its row, without reliefs.
 pub fn explain(scenario: &ScenarioFile, index: usize, inputs: &Inputs) -> Result<Explanation> {
-    let point = scenario.point(index)?;
+    explain_point(scenario.point(index)?, index, inputs)
+}
+
+/// The same of a point that somebody else has made, with this number.
+///
+/// # Errors
+/// As [`explain`].
+pub fn explain_point(point: PointScenario, index: usize, inputs: &Inputs) -> Result<Explanation> {
     let plan = plan(&point, inputs)?;
     if !plan.fits() {
-        return Ok(Explanation { row: row(index, point, plan, None), reliefs: Vec::new() });
+        return Ok(Explanation { row: row_of(index, point, plan, None), reliefs: Vec::new() });
     }
     let reliefs = Relief::ALL.into_iter().filter_map(|relief| Some((relief, plan.relieved(relief)?)));
     let reliefs: Vec<(Relief, Plan)> = reliefs.collect();
@@ -30,5 +37,5 @@ pub fn explain(scenario: &ScenarioFile, index: usize, inputs: &Inputs) -> Result
     );
     let relieved = relieved.into_iter().map(|(relief, summary)| Ok(Relieved::new(relief, summary?)));
     let reliefs = relieved.collect::<Result<Vec<Relieved>>>()?;
-    Ok(Explanation { row: row(index, point, plan, Some(as_it_is?)), reliefs })
+    Ok(Explanation { row: row_of(index, point, plan, Some(as_it_is?)), reliefs })
 }

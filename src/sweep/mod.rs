@@ -11,7 +11,7 @@ mod run;
 mod sensitivity;
 
 pub use capacity::{CapacityQuestion, capacity};
-pub use explain::explain;
+pub use explain::{explain, explain_point};
 pub use journal::Journal;
-pub use run::{Stop, check, fingerprint, record_point, run_point, run_points};
+pub use run::{Stop, check, fingerprint, record_point, row_of, run_planned, run_point, run_points};
 pub use sensitivity::{SensitivityQuestion, sensitivity};

@@ -45,10 +45,17 @@ pub fn check(scenario: &ScenarioFile, inputs: &Inputs) -> Result<()> {
 /// # Errors
 /// What is wrong with the point. A configuration that does not fit is a row, not an error.
 pub fn run_point(scenario: &ScenarioFile, index: usize, inputs: &Inputs) -> Result<Row> {
-    let point = scenario.point(index)?;
+    run_planned(scenario.point(index)?, index, inputs)
+}
+
+/// The row of a point that somebody else has made, with this number.
+///
+/// # Errors
+/// As [`run_point`].
+pub fn run_planned(point: PointScenario, index: usize, inputs: &Inputs) -> Result<Row> {
     let plan = plan(&point, inputs)?;
     let summary = if plan.fits() { Some(simulate(&plan)?) } else { None };
-    Ok(row(index, point, plan, summary))
+    Ok(row_of(index, point, plan, summary))
 }
 
 /// The same with what every device did within a window of time; no timeline where the configuration does not fit.
@@ -71,11 +78,11 @@ pub fn record_point(
     }
     let recorded = if plan.fits() { Some(record(&plan, window)?) } else { None };
     let (summary, timeline) = recorded.unzip();
-    Ok((row(index, point, plan, summary), timeline))
+    Ok((row_of(index, point, plan, summary), timeline))
 }
 
 /// The row of a point; without a summary it cannot run.
-pub(super) fn row(index: usize, point: PointScenario, plan: Plan, summary: Option<Summary>) -> Row {
+pub fn row_of(index: usize, point: PointScenario, plan: Plan, summary: Option<Summary>) -> Row {
     Row {
         index: index as u64,
         axes: point.axes,

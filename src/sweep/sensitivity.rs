@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-use super::run::row;
+use super::run::row_of;
 use crate::error::{Error, Place, Result};
 use crate::metrics::{
     Parameter, Sensitivity, SensitivityBar, SensitivityEnd, SensitivityMetric, Summary, Varied,
@@ -95,7 +95,7 @@ pub fn sensitivity(
     let by = question.by_permille;
     if !base.fits() {
         let metric = question.metric.unwrap_or(SensitivityMetric::Tpot);
-        let row = row(index, point, base, None);
+        let row = row_of(index, point, base, None);
         return Ok(Sensitivity::new((row, metric, by), Vec::new(), Vec::new()));
     }
     let summary = simulate(&base)?;
@@ -107,7 +107,7 @@ pub fn sensitivity(
     let (direct, routed) = rayon::join(|| study.direct(), || study.routed(value));
     let (mut bars, (fitted, notes)) = (direct?, routed?);
     bars.extend(fitted);
-    let row = row(index, point, base, Some(summary));
+    let row = row_of(index, point, base, Some(summary));
     Ok(Sensitivity::new((row, metric, by), bars, notes))
 }
 

@@ -142,6 +142,16 @@ impl Series {
         Ok(series)
     }
 
+    /// The engine profile that its simulations run with; `None` for a formula.
+    pub fn engine(&self) -> Option<String> {
+        let settings = self.rows.iter().find_map(|row| match &row.given {
+            Given::Scenario(settings) => Some(settings),
+            Given::Inputs(_) => None,
+        })?;
+        let scenario = self.document.scenario("scenario", settings).ok()?;
+        scenario.point(0).ok()?.scenario.engine.profile
+    }
+
     /// Its short name.
     pub fn id(&self) -> &str {
         &self.id

@@ -30,29 +30,40 @@ struct Panel {
 
 pub(super) fn scene(sheet: &Sheet<'_>) -> Scene {
     let bars = representative(sheet.rows);
+    let labels = labels(sheet.rows, &bars);
+    let note = "Thick ticks: what the machine has. Points in grey cannot run.";
+    drawn((&sheet.title(TITLE), &sheet.subtitle, note), &bars, &labels)
+        .unwrap_or_else(|| sheet.nothing(TITLE, "No point has a memory ledger."))
+}
+
+/// Bars with two lines of label each, under a title, a subtitle and a note; none where no row has a ledger.
+pub(super) fn drawn(
+    (title, subtitle, note): (&str, &str, &str),
+    bars: &[&Row],
+    labels: &[(String, String)],
+) -> Option<Scene> {
     let tiers: Vec<&'static str> = ["vram", "dram", "nvme"]
         .into_iter()
         .filter(|tier| bars.iter().any(|row| owned(row, tier).next().is_some()))
         .collect();
     if tiers.is_empty() {
-        return sheet.nothing(TITLE, "No point has a memory ledger.");
+        return None;
     }
     let mut scene = Scene::default();
-    heading(&mut scene, &sheet.title(TITLE), &sheet.subtitle);
-    footnote(&mut scene, "Thick ticks: what the machine has. Points in grey cannot run.");
-    let owners = owners(&bars, &tiers);
+    heading(&mut scene, title, subtitle);
+    footnote(&mut scene, note);
+    let owners = owners(bars, &tiers);
     let entries: Vec<Entry> = owners
         .iter()
         .enumerate()
         .map(|(index, owner)| Entry { swatch: Swatch::Area(owner_ink(index)), text: (*owner).to_owned() })
         .collect();
     legend(&mut scene, &entries, TOP, HEIGHT - 24.0);
-    let labels = labels(sheet.rows, &bars);
     let lines = labels.iter().flat_map(|(experts, setting)| [experts, setting]);
     let widest = lines.map(|line| width(line, LABEL_EM)).fold(0.0, f64::max).min(LABEL_WIDTH_MAX);
     let (left, right) = (24.0 + widest + 8.0, WIDTH - legend_width(&entries) - 10.0);
     let height = ((BOTTOM - TOP) / bars.len() as f64).min(44.0);
-    for (index, (row, (experts, setting))) in bars.iter().zip(&labels).enumerate() {
+    for (index, (row, (experts, setting))) in bars.iter().zip(labels).enumerate() {
         let rgb = if row.summary().is_some() { INK } else { GREY };
         let y = TOP + height * (index as f64 + 0.5) + if setting.is_empty() { 4.0 } else { -2.0 };
         let text = fitted(setting, LABEL_EM, widest);
@@ -65,9 +76,9 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Scene {
         let start = left + step * index as f64;
         let gap = if index == 0 { 0.0 } else { 18.0 };
         let panel = Panel { tier, left: start + gap, right: start + step };
-        draw_panel(&mut scene, &panel, &bars, &owners, (height, bottom));
+        draw_panel(&mut scene, &panel, bars, &owners, (height, bottom));
     }
-    scene
+    Some(scene)
 }
 
 /// Points with different ledgers, evenly chosen, by position in the sweep; the first and the last are among them.

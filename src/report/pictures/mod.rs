@@ -1,6 +1,12 @@
 //! The pictures of a sweep, one per file. Each is a pure function from rows to a scene, and says so where it has
 //! nothing to show.
 
+pub(super) mod advice_front;
+mod advice_labels;
+pub(super) mod advice_memory;
+pub(super) mod advice_rejected;
+#[cfg(test)]
+mod advice_tests;
 mod common;
 mod cost;
 pub(super) mod curve;

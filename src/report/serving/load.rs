@@ -201,27 +201,9 @@ fn along_another<'a>(rows: &'a [Row]) -> Option<Swept<'a>> {
     Some(Swept { label, name, by_load: false, series })
 }
 
-/// Whether requests come faster than they are served: some were turned away by a full queue, or a tenth of all that
-/// came were waiting when the last of them did. Without slices, whether a tenth of the rate asked for was not served.
-/// Users who wait for their answers never ask for more than they get.
+/// Whether requests come faster than they are served.
 pub(in crate::report) fn is_saturated(serving: &ServingSummary) -> bool {
-    if serving.requests.rejected > serving.requests.too_long {
-        return true;
-    }
-    if serving.users > 0 {
-        return false;
-    }
-    match serving.slices.iter().rfind(|slice| slice.arrived > 0) {
-        Some(last) => {
-            let waiting = u128::from(last.waiting_permille);
-            waiting >= 2000 && waiting * 10 > u128::from(serving.requests.arrived) * 1000
-        }
-        None => {
-            let served = u128::from(serving.requests.finished) * 1_000_000_000_000;
-            let asked = u128::from(serving.rate_millihertz) * u128::from(serving.span_ns);
-            served * 10 < asked * 9
-        }
-    }
+    serving.is_saturated()
 }
 
 /// Where a series begins to give way.

@@ -28,6 +28,11 @@ pub(super) use table::{machine, results, shown};
 
 use crate::metrics::{Row, ServingSummary};
 
+/// What holds a run under load back; none without load, and where nothing is known of its GPUs.
+pub(super) fn held_back(row: &Row) -> Option<String> {
+    limit::limit_text(&Served::of(row)?)
+}
+
 /// The row's result under load; none where it could not run or had no load.
 pub(super) fn served(row: &Row) -> Option<&ServingSummary> {
     row.summary()?.serving.as_deref()

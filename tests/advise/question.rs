@@ -1,0 +1,65 @@
+//! Questions that cannot be understood: where, what was found, what was expected.
+
+use std::path::Path;
+
+use moesim::advise::{Watch, advise};
+use moesim::plan::Inputs;
+use moesim::scenario::ScenarioFile;
+use moesim::sweep::Stop;
+
+const HEAD: &str = "model.name = \"olmoe-1b-7b\"\nworkload.trace = \"../traces/olmoe-1b-7b.moetrace\"\n";
+
+fn check(text: &str, limits: &[&str], expected: &str) {
+    let asked = ScenarioFile::parse(&format!("{HEAD}{text}"), Path::new("scenarios/q.toml"), &[]).and_then(
+        |scenario| {
+            let limits: Vec<String> = limits.iter().map(|limit| (*limit).to_owned()).collect();
+            let watch = Watch {
+                stop: &Stop::default(),
+                known: std::collections::BTreeMap::new(),
+                finished: &|_| Ok(()),
+                progress: &|_, _, _| {},
+            };
+            advise(&scenario, &limits, &Inputs::default(), watch)
+        },
+    );
+    let message = asked.map_or_else(|error| error.to_string(), |_| "an answer".to_owned());
+    assert_eq!(message, expected, "{text}");
+}
+
+#[test]
+fn mistakes_are_told_at_their_places() {
+    for (text, limits, expected) in [
+        (
+            "advise.models = [\"olmoe-1b-7c\"]",
+            &[][..],
+            "scenarios/q.toml:3:17: advise.models: unknown \"olmoe-1b-7c\", did you mean \"olmoe-1b-7b\"?",
+        ),
+        (
+            "advise.limits = [\"tpto < 5 ms\"]",
+            &[],
+            "scenarios/q.toml:3:17: advise.limits: unknown metric \"tpto\", did you mean \"tpot\"?",
+        ),
+        (
+            "advise.objectives = [\"tpot\", \"prise\"]",
+            &[],
+            "scenarios/q.toml:3:21: advise.objectives: unknown metric \"prise\", did you mean \"price\"?",
+        ),
+        (
+            "advise.limits = [\"e2e_p99 < 5 s\"]",
+            &[],
+            "scenarios/q.toml:3:17: advise.limits: found \"e2e_p99\" without requests.arrivals, expected requests.arrivals, like \"poisson\"",
+        ),
+        (
+            "advise.placements = [\"residents\"]",
+            &[],
+            "scenarios/q.toml:3:22: advise.placements: found \"residents\", did you mean \"resident\"?",
+        ),
+        (
+            "hardware.gpu = \"rtx4090\"",
+            &["price > 5 USD"],
+            "--limit: price: found '>', expected '<', since less of it is better",
+        ),
+    ] {
+        check(text, limits, expected);
+    }
+}
