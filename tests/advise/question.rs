@@ -52,7 +52,7 @@ fn mistakes_are_told_at_their_places() {
         (
             "advise.placements = [\"residents\"]",
             &[],
-            "scenarios/q.toml:3:22: advise.placements: found \"residents\", did you mean \"resident\"?",
+            "scenarios/q.toml:3:21: advise.placements: found \"residents\", did you mean \"resident\"?",
         ),
         (
             "hardware.gpu = \"rtx4090\"",

@@ -49,7 +49,7 @@ pub(super) fn price(page: &mut Page, row: &Row) {
     let idle = cost.idle_milliwatts.map(|milliwatts| format!(", {} idle", watts(milliwatts)));
     match cost.busy_milliwatts {
         Some(busy) => {
-            page.say("Power", format!("{} at work{}", watts(busy), idle.unwrap_or_default()), &source)
+            page.say("Power", format!("{} at work{}", watts(busy), idle.unwrap_or_default()), &source);
         }
         None => page.say("Power", "not known", &source),
     }

@@ -42,7 +42,7 @@ fn lines(view: &View<'_>) -> Vec<Line> {
     if rows.len() > LINES_MAX {
         let last = rows.len() - 1;
         let mut kept: Vec<usize> = (0..LINES_MAX).map(|at| at * last / (LINES_MAX - 1)).collect();
-        if let Some(place) = rows.iter().position(|row| subject(&row)) {
+        if let Some(place) = rows.iter().position(subject) {
             // The recommended one takes the place of the nearest in the middle.
             let middle = &mut kept[1..LINES_MAX - 1];
             if place != 0 && place != last && !middle.contains(&place) {

@@ -12,6 +12,8 @@ mod files;
 pub(super) mod fixture;
 mod front;
 mod limits;
+#[cfg(test)]
+mod market;
 mod neighbours;
 mod page;
 mod question;

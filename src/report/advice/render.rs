@@ -14,7 +14,7 @@ pub(super) fn plain(page: &Page) -> String {
     for block in &page.blocks {
         match block {
             Block::Heading(heading) => {
-                text.push_str(&format!("\n{heading}\n{}\n", "-".repeat(heading.len())))
+                text.push_str(&format!("\n{heading}\n{}\n", "-".repeat(heading.len())));
             }
             Block::Item(lead, sentences) => {
                 let lead = if lead.is_empty() { String::new() } else { format!("{lead}: ") };
@@ -73,7 +73,7 @@ pub(super) fn markdown(page: &Page) -> String {
             }
             Block::Table(head, label, lines) => markdown_table(&mut text, head, label, lines),
             Block::Command(command) => {
-                text.push_str(&format!("```sh\n{}\n```\n", command.replace("```", "'''")))
+                text.push_str(&format!("```sh\n{}\n```\n", command.replace("```", "'''")));
             }
             Block::Picture(name, title) => text.push_str(&format!("[![{title}]({name}.svg)]({name}.svg)\n")),
         }

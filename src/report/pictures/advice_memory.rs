@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::metrics::Row;
 use crate::report::NamedFile;
 use crate::report::advice::View;
-use crate::report::draw::{self, Align, GREY, INK, Scene, WIDTH, fitted, heading};
+use crate::report::draw::{self, Align, GREY, INK, Scene, WIDTH, fitted, heading, width};
 
 pub(in crate::report) const NAME: &str = "advice_memory";
 pub(in crate::report) const TITLE: &str = "memory of the recommended configuration and of its neighbours";
@@ -43,10 +43,12 @@ pub(super) fn scene(view: &View<'_>) -> Scene {
         return scene;
     };
     // What each is takes a line of its own, since there is no room for it beside its bar.
-    for ((name, row), line) in bars.iter().zip(0..) {
-        let (y, label) = (LINES_FROM + LINE * f64::from(line), view.label(row.index));
-        scene.text((24.0, y), &format!("{name}, number {}", row.index), EM, Align::Start, INK);
-        scene.text((200.0, y), &fitted(&label, EM, WIDTH - 224.0), EM, Align::Start, GREY);
+    let start = 24.0 + labels.iter().map(|(name, _)| width(name, EM)).fold(0.0, f64::max) + 12.0;
+    for (((name, _), row), line) in labels.iter().zip(&rows).zip(0..) {
+        let y = LINES_FROM + LINE * f64::from(line);
+        scene.text((24.0, y), name, EM, Align::Start, INK);
+        let label = fitted(&view.label(row.index), EM, WIDTH - 24.0 - start);
+        scene.text((start, y), &label, EM, Align::Start, GREY);
     }
     scene
 }
