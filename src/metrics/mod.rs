@@ -26,7 +26,7 @@ pub use curve::{CurveCapacity, CurvePoint, CurveSequence, Drift, PolicyCurve, Tr
 pub use effect::{Effect, EffectChart, EffectValue};
 pub use explanation::{Explanation, Relief, Relieved};
 pub use prefetch::PrefetchCounts;
-pub use quality::{Quality, QualityPart};
+pub use quality::{Quality, QualityPart, percent_words};
 pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};
 pub use serving::{
