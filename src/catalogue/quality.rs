@@ -135,7 +135,8 @@ impl QualityRow {
     /// Published points of merging with the share of experts kept in parts per million, most kept first.
     pub fn merging() -> Vec<(u64, &'static Self)> {
         let kept = |row: &'static Self| Some((row.kept?.ppm(), row));
-        let mut rows: Vec<_> = Self::all().iter().filter(|row| row.part == LossPart::Merge).filter_map(kept).collect();
+        let mut rows: Vec<_> =
+            Self::all().iter().filter(|row| row.part == LossPart::Merge).filter_map(kept).collect();
         rows.sort_by_key(|(kept, _)| std::cmp::Reverse(*kept));
         rows
     }
@@ -177,7 +178,8 @@ mod tests {
     fn every_scheme_and_type_is_spelled_as_it_is_known() {
         for row in QualityRow::all() {
             let known = |name: &str| {
-                DTYPES.iter().any(|dtype| dtype.name == name) || QuantScheme::all().iter().any(|row| row.id == name)
+                DTYPES.iter().any(|dtype| dtype.name == name)
+                    || QuantScheme::all().iter().any(|row| row.id == name)
             };
             for name in row.of.iter().filter(|_| matches!(row.part, LossPart::Weights | LossPart::Kv)) {
                 assert!(known(name), "{}: {name}", row.id);
@@ -186,7 +188,8 @@ mod tests {
             assert!(row.loss.value.ppm().is_none_or(|loss| loss <= 1_000_000), "{}", row.id);
         }
         // Fewer bits never lose less, within a family.
-        let loss = |name| QualityRow::of(LossPart::Weights, name).and_then(|row| row.loss.value.ppm()).unwrap();
+        let loss =
+            |name| QualityRow::of(LossPart::Weights, name).and_then(|row| row.loss.value.ppm()).unwrap();
         for pair in ["q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_k_s", "q3_k_m", "q2_k"].windows(2) {
             assert!(loss(pair[0]) < loss(pair[1]), "{pair:?}");
         }

@@ -35,7 +35,9 @@ impl Quality {
     pub fn fidelity(&self) -> Option<&str> {
         const BEST_FIRST: [&str; 4] = ["measured", "datasheet", "derived", "assumed"];
         let rank = |part: &&QualityPart| match part.loss_ppm {
-            Some(_) => BEST_FIRST.iter().position(|known| *known == part.fidelity).unwrap_or(BEST_FIRST.len()),
+            Some(_) => {
+                BEST_FIRST.iter().position(|known| *known == part.fidelity).unwrap_or(BEST_FIRST.len())
+            }
             None => BEST_FIRST.len(),
         };
         let worst = self.parts.iter().max_by_key(rank)?;
@@ -51,33 +53,47 @@ impl Quality {
         Some(match self.loss_ppm() {
             Some(loss) => format!("about {} of the score lost", percent_words(loss)),
             None if known == 0 => "loss unknown".to_owned(),
-            None => format!("more than about {} of the score lost, part of it unknown", percent_words(known.min(1_000_000))),
+            None => format!(
+                "more than about {} of the score lost, part of it unknown",
+                percent_words(known.min(1_000_000))
+            ),
         })
     }
 
-    /// The estimate for a terminal: the headline, then each part with its loss, how it is known, and the source. Empty where
-    /// nothing is lost.
+    /// The estimate in one line: the headline and each part with its loss and how that is known. Nothing where nothing is
+    /// lost.
+    pub fn line(&self) -> Option<String> {
+        let headline = self.headline()?;
+        if let [part] = self.parts.as_slice() {
+            return Some(format!("{headline}: {} ({}, an estimate)", part.what, known(part)));
+        }
+        let parts: Vec<String> =
+            self.parts.iter().map(|part| format!("{} {} ({})", part.what, loss(part), known(part))).collect();
+        Some(format!("{headline}, an estimate: {}", parts.join(", ")))
+    }
+
+    /// The estimate with its sources: the headline, and a line for each part. Empty where nothing is lost.
     pub fn describe(&self) -> String {
         let Some(headline) = self.headline() else { return String::new() };
-        if let [part] = self.parts.as_slice() {
-            let known = if part.loss_ppm.is_some() { part.fidelity.as_str() } else { "unknown" };
-            return format!("quality  {headline}: {} (estimate, {known}: {})\n", part.what, part.source);
-        }
-        let mut text = format!("quality  {headline} (estimate):\n");
+        let mut text = format!("quality  {headline}, estimated from:\n");
         for part in &self.parts {
-            let (loss, known) = match part.loss_ppm {
-                Some(loss) => (percent_words(loss), part.fidelity.as_str()),
-                None => ("?".to_owned(), "unknown"),
-            };
-            text.push_str(&format!("  {}: {loss} ({known}: {})\n", part.what, part.source));
+            text.push_str(&format!("  {}: {} ({}: {})\n", part.what, loss(part), known(part), part.source));
         }
         text
     }
 }
 
-/// Parts per million in percent, with two decimals at most.
+fn loss(part: &QualityPart) -> String {
+    part.loss_ppm.map_or_else(|| "?".to_owned(), percent_words)
+}
+
+fn known(part: &QualityPart) -> &str {
+    if part.loss_ppm.is_some() { part.fidelity.as_str() } else { "unknown" }
+}
+
+/// Parts per million in percent, with two decimals at most, and one from 10 % on: an estimate is no better.
 pub fn percent_words(ppm: u64) -> String {
-    let hundredths = (ppm + 50) / 100;
+    let hundredths = if ppm < 100_000 { (ppm + 50) / 100 } else { (ppm + 500) / 1000 * 10 };
     let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
@@ -98,10 +114,16 @@ mod tests {
 
     #[test]
     fn losses_add_up_and_the_least_known_part_says_how_far_to_trust_them() {
-        type Case = (&'static [(Option<u64>, &'static str)], Option<u64>, Option<&'static str>, Option<&'static str>);
+        type Case =
+            (&'static [(Option<u64>, &'static str)], Option<u64>, Option<&'static str>, Option<&'static str>);
         let cases: [Case; 6] = [
             (&[], Some(0), None, None),
-            (&[(Some(12_700), "derived")], Some(12_700), Some("derived"), Some("about 1.27 % of the score lost")),
+            (
+                &[(Some(12_700), "derived")],
+                Some(12_700),
+                Some("derived"),
+                Some("about 1.27 % of the score lost"),
+            ),
             (
                 &[(Some(10_000), "measured"), (Some(20), "assumed")],
                 Some(10_020),
@@ -132,11 +154,24 @@ mod tests {
     }
 
     #[test]
-    fn one_part_is_one_line() {
-        let text = quality(&[(Some(12_000), "derived")]).describe();
+    fn words_always_say_that_it_is_an_estimate() {
+        let one = quality(&[(Some(12_000), "derived")]);
         assert_eq!(
-            text,
-            "quality  about 1.2 % of the score lost: experts in int4 (estimate, derived: a table)\n"
+            one.line().as_deref(),
+            Some("about 1.2 % of the score lost: experts in int4 (derived, an estimate)")
         );
+        assert_eq!(
+            one.describe(),
+            "quality  about 1.2 % of the score lost, estimated from:\n  experts in int4: 1.2 % (derived: a table)\n"
+        );
+        let two = quality(&[(Some(254_321), "derived"), (None, "assumed")]);
+        assert_eq!(
+            two.line().as_deref(),
+            Some(
+                "more than about 25.4 % of the score lost, part of it unknown, an estimate: experts in int4 25.4 % \
+                 (derived), experts in int4 ? (unknown)"
+            )
+        );
+        assert_eq!(quality(&[]).line(), None);
     }
 }

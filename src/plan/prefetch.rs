@@ -1,8 +1,8 @@
 //! Prefetching: who guesses, how far ahead, and how much GPU memory that takes.
 
 use super::Inputs;
-use super::merging::like_the_routing;
 use super::memory::Booked;
+use super::merging::like_the_routing;
 use super::model::ModelPlan;
 use super::resolve::Resolver;
 use super::types::{Overlap, PrefetchPlan};

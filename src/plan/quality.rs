@@ -103,7 +103,10 @@ fn by_component(model: &ModelPlan, types: &WeightTypes) -> Vec<QualityPart> {
         }
         let share = fraction(ALL, params, blocks).min(ALL);
         let loss = row.loss.value.ppm().map(|loss| fraction(loss, share, ALL));
-        let how = format!("{} % of what the whole model loses, as of the parameters that a token passes", share / 10_000);
+        let how = format!(
+            "{} % of what the whole model loses, as of the parameters that a token passes",
+            share / 10_000
+        );
         parts.push(inferred(what, row, loss, &how));
     }
     parts
@@ -190,7 +193,9 @@ impl Plan {
         let fates: [(u64, u64, fn(&Plan) -> Fate); 3] = [
             (counts.degraded, counts.weight_degraded, |plan| Fate::degraded(plan)),
             (counts.skipped, counts.weight_skipped, |_| Fate::of("skip", "skipped")),
-            (counts.substituted, counts.weight_substituted, |_| Fate::of("substitute", "answered by other experts")),
+            (counts.substituted, counts.weight_substituted, |_| {
+                Fate::of("substitute", "answered by other experts")
+            }),
         ];
         for (lookups, weight, fate) in fates {
             if lookups > 0 {

@@ -94,7 +94,12 @@ impl ExpertGroups {
                     let from = first + layer * old_k;
                     let gates_of = weights.map(|weights| &weights[from..from + old_k]);
                     let to = layer * new_k..(layer + 1) * new_k;
-                    self.slots(layer, &ids[from..from + old_k], gates_of, (&mut row[to.clone()], &mut gates[to]));
+                    self.slots(
+                        layer,
+                        &ids[from..from + old_k],
+                        gates_of,
+                        (&mut row[to.clone()], &mut gates[to]),
+                    );
                 }
                 let phase = if token < meta.prefill_tokens { Phase::Prefill } else { Phase::Decode };
                 match weights {
@@ -119,7 +124,8 @@ impl ExpertGroups {
         gates.fill(0);
         let (mut used, mut fell) = (0, false);
         for (rank, id) in ids.iter().enumerate().filter(|(_, id)| **id != T::NOBODY) {
-            let (merged, weight) = (self.group(layer, (*id).into()), weights.map_or(0, |weights| weights[rank]));
+            let (merged, weight) =
+                (self.group(layer, (*id).into()), weights.map_or(0, |weights| weights[rank]));
             match slots[..used].iter().position(|other| *other == merged) {
                 Some(place) => {
                     gates[place] = gates[place].saturating_add(weight);
@@ -131,7 +137,14 @@ impl ExpertGroups {
                 }
             }
         }
-        if fell && weights.is_some() {
+        if !fell && slots.len() == ids.len() {
+            // As it was, empty slots between others, too.
+            for (rank, id) in ids.iter().enumerate() {
+                let is_used = *id != T::NOBODY;
+                slots[rank] = if is_used { self.group(layer, (*id).into()) } else { NO_EXPERT_U16 };
+                gates[rank] = weights.filter(|_| is_used).map_or(0, |weights| weights[rank]);
+            }
+        } else if fell && weights.is_some() {
             let mut ranked: Vec<(u16, u16)> =
                 slots[..used].iter().copied().zip(gates[..used].iter().copied()).collect();
             ranked.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));

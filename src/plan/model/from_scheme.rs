@@ -127,7 +127,9 @@ fn types(scheme: &QuantScheme, overrides: &Overrides, layers: usize) -> WeightTy
         attention: overrides.attention.unwrap_or_else(|| first(scheme.attention.value.query_key)),
         norms: scheme.norms.value,
         router: overrides.router.unwrap_or(scheme.router.value),
-        shared_experts: overrides.shared_experts.unwrap_or_else(|| first(scheme.shared_experts.value.gate_up)),
+        shared_experts: overrides
+            .shared_experts
+            .unwrap_or_else(|| first(scheme.shared_experts.value.gate_up)),
         dense_ffn: overrides.dense_ffn.unwrap_or_else(|| first(scheme.dense_ffn.value.gate_up)),
         routed_experts: overrides.experts.unwrap_or_else(|| first(scheme.routed_experts.value.gate_up)),
     }

@@ -143,7 +143,8 @@ fn compacted(
     let experts = spec.experts();
     let without = |resolver: &mut Resolver<'_>, key: &str, found: String| {
         let error = format!("{key}: found {found}, and {} has no routed experts", spec.name);
-        resolver.refuse(key, |place| Error::at(place, error).expected("a model with experts, or no such key"));
+        resolver
+            .refuse(key, |place| Error::at(place, error).expected("a model with experts, or no such key"));
     };
     if let Some(into) = section.merge_experts {
         resolver.given("model.merge_experts", into);
