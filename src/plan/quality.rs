@@ -5,7 +5,7 @@
 //! since the noise of a token comes from the weights that it passes. Attention is known to be more sensitive than that.
 //! What misses cost is known when the point has run ([`Plan::quality_after`]).
 
-use super::model::{ModelPlan, Stored};
+use super::model::ModelPlan;
 use super::placement::Placement;
 use super::{MissAction, Plan};
 use crate::catalogue::{Entry, LossPart, QualityRow, QuantScheme};
@@ -20,11 +20,11 @@ const ALL: u64 = 1_000_000;
 /// What is known before anything runs. Without a table of losses for a type, its loss is unknown.
 pub(super) fn quality(model: &ModelPlan) -> Quality {
     let mut parts = match &model.stored {
-        Stored::Scheme { unchanged, types } => {
-            let whole = unchanged.as_deref().and_then(|scheme| of_scheme(scheme, &model.spec.name));
-            whole.unwrap_or_else(|| by_component(model, types))
+        Some(stored) => {
+            let whole = stored.scheme.as_deref().and_then(|scheme| of_scheme(scheme, &model.spec.name));
+            whole.unwrap_or_else(|| by_component(model, &stored.types))
         }
-        Stored::File => of_file(model).into_iter().collect(),
+        None => of_file(model).into_iter().collect(),
     };
     parts.extend(of_kv(model.kv));
     parts.extend(merged(model));
@@ -190,16 +190,17 @@ impl Plan {
         let mut quality = self.quality.clone();
         let mut counts = summary.prefill;
         counts.add(&summary.decode);
-        let fates: [(u64, u64, fn(&Plan) -> Fate); 3] = [
-            (counts.degraded, counts.weight_degraded, |plan| Fate::degraded(plan)),
-            (counts.skipped, counts.weight_skipped, |_| Fate::of("skip", "skipped")),
-            (counts.substituted, counts.weight_substituted, |_| {
-                Fate::of("substitute", "answered by other experts")
-            }),
-        ];
-        for (lookups, weight, fate) in fates {
+        for (lookups, weight, fate) in [
+            (counts.degraded, counts.weight_degraded, Fate::degraded(self.placement.miss.low_bit)),
+            (counts.skipped, counts.weight_skipped, Fate::of("skip", "skipped")),
+            (
+                counts.substituted,
+                counts.weight_substituted,
+                Fate::of("substitute", "answered by other experts"),
+            ),
+        ] {
             if lookups > 0 {
-                quality.parts.push(fate(self).part(&counts, lookups, weight));
+                quality.parts.push(fate.part(&counts, lookups, weight));
             }
         }
         quality
@@ -217,8 +218,8 @@ impl Fate {
         Self { row: QualityRow::of(LossPart::Miss, action), words: words.to_owned() }
     }
 
-    fn degraded(plan: &Plan) -> Self {
-        let dtype = plan.placement.miss.low_bit.map_or("fewer bits", |dtype| dtype.name);
+    fn degraded(low_bit: Option<Dtype>) -> Self {
+        let dtype = low_bit.map_or("fewer bits", |dtype| dtype.name);
         Self { row: QualityRow::of(LossPart::Weights, dtype), words: format!("served in {dtype}") }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::Inputs;
 use super::super::resolve::Resolver;
-use super::{ModelPlan, Overrides, Stored};
+use super::{ModelPlan, Overrides};
 use crate::error::Error;
 use crate::model::{ComponentBytes, Dtype, LayerSpec, gguf};
 use crate::scenario::QuantSection;
@@ -88,6 +88,6 @@ pub(super) fn resolve(
         kv,
         // The header tells sizes by tensor; which kernel reads them is not worked out from it.
         expert_dtype: None,
-        stored: Stored::File,
+        stored: None,
     })
 }

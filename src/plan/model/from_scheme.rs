@@ -113,7 +113,7 @@ pub(super) fn sizes(
         quant,
         kv,
         expert_dtype: Some(types.routed_experts),
-        stored: Stored::Scheme { unchanged, types },
+        stored: Some(Stored { scheme: unchanged, types }),
         spec,
     }
 }

@@ -35,18 +35,17 @@ pub(in crate::plan) struct ModelPlan {
     pub(in crate::plan) kv: Dtype,
     /// Type of most of the routed experts' weights, where it is one.
     pub(in crate::plan) expert_dtype: Option<Dtype>,
-    /// How its parts are stored, for what that costs in quality.
-    pub(in crate::plan) stored: Stored,
+    /// How its parts are stored, for what that costs in quality; `None` where a file says it tensor by tensor.
+    pub(in crate::plan) stored: Option<Stored>,
 }
 
-/// How a model's weights are stored.
+/// How a scheme stores a model's weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::plan) enum Stored {
-    /// By a scheme, which has a name where nothing of it was changed. Of mixes the type of the first matrix in the middle
-    /// of the model counts.
-    Scheme { unchanged: Option<String>, types: WeightTypes },
-    /// By a file.
-    File,
+pub(in crate::plan) struct Stored {
+    /// The scheme, where nothing of it was changed.
+    pub(in crate::plan) scheme: Option<String>,
+    /// Of mixes the type of the first matrix in the middle of the model.
+    pub(in crate::plan) types: WeightTypes,
 }
 
 impl ModelPlan {
