@@ -14,6 +14,8 @@ use crate::model::{DTYPES, Dtype, ParamCounts, WeightTypes};
 
 /// From so many bits a weight on nothing is lost, in thousandths.
 const LOSSLESS_MILLIBITS: u64 = 16_000;
+/// Types that files of weights are mostly of: llama.cpp's K types, eight bits, and what loses nothing.
+const FILE_TYPES: [&str; 8] = ["q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "q8_0", "f16", "f32"];
 /// Everything, in parts per million.
 const ALL: u64 = 1_000_000;
 
@@ -118,7 +120,7 @@ fn fraction(value: u64, part: u64, whole: u64) -> u64 {
     u64::try_from(scaled / u128::from(whole.max(1))).unwrap_or(u64::MAX)
 }
 
-/// A file of weights: by the type of GGUF that is nearest to what its experts, or else its layers, take.
+/// A file of weights: by the usual type that is nearest to what its experts, or else its layers, take.
 fn of_file(model: &ModelPlan) -> Option<QualityPart> {
     let counts = model.spec.params();
     let (bytes, params) = if counts.routed_experts > 0 {
@@ -128,16 +130,14 @@ fn of_file(model: &ModelPlan) -> Option<QualityPart> {
         (dense, counts.attention + counts.dense_ffn)
     };
     let millibits = fraction(8_000, bytes, params.max(1));
-    let known = |dtype: &&Dtype| {
-        dtype.ggml_type.is_some()
-            && (!is_lossy(**dtype) || QualityRow::of(LossPart::Weights, dtype.name).is_some())
+    let is_native = |dtype: &Dtype| {
+        let row = QualityRow::of(LossPart::Weights, dtype.name);
+        row.is_some_and(|row| row.is_native_to(&model.spec.name))
     };
+    let known = |dtype: &&Dtype| FILE_TYPES.contains(&dtype.name) || is_native(dtype);
     let distance = |dtype: &&Dtype| dtype.millibits_per_weight().abs_diff(millibits);
     let nearest = DTYPES.iter().filter(known).min_by_key(distance).filter(|dtype| is_lossy(**dtype))?;
-    let row = QualityRow::of(LossPart::Weights, nearest.name)?;
-    if row.is_native_to(&model.spec.name) {
-        return None;
-    }
+    let row = QualityRow::of(LossPart::Weights, nearest.name).filter(|_| !is_native(nearest))?;
     let bits = format!("{}.{:02}", millibits / 1000, millibits % 1000 / 10);
     let what = format!("weights in a file of {bits} bits each");
     Some(inferred(what, row, row.loss.value.ppm(), &format!("as {}, the nearest type", nearest.name)))
