@@ -141,7 +141,7 @@ fn twin_of(plan: &Plan, kind: Twin) -> Plan {
     let mut twin = plan.clone();
     twin.cache.hit_rate_ppm = Some(if kind == Twin::Hits { 1_000_000 } else { 0 });
     if kind == Twin::Bare {
-        twin.placement.miss = MissPlan { action: MissAction::Skip, below_ppm: None, low_bit_ppm: 0 };
+        twin.placement.miss = MissPlan { action: MissAction::Skip, below_ppm: None, ..plan.placement.miss };
     }
     twin.prefetch = None;
     twin.workload.foretold = None;
