@@ -3,6 +3,7 @@
 //! The ledger is filled while planning, before anything runs. It leaves out what changes from pass to pass: the
 //! transient overshoot of a cache is measured by the simulation.
 
+pub mod allocator;
 mod ledger;
 mod workspace;
 
