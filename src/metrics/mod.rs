@@ -3,6 +3,7 @@
 //! This is the only thing reports see. Everything is data: no room above is named here, and nothing is computed from
 //! the wall clock. Rows are serialised to the sweep's journal, from which `--resume` reads finished points back.
 
+mod allocator;
 mod capacity;
 mod cost;
 mod counts;
@@ -19,6 +20,7 @@ pub mod timeline;
 mod validation;
 mod verdict;
 
+pub use allocator::{AllocatorSlice, AllocatorSummary};
 pub use capacity::{Capacity, CapacityLimit, CapacityProbe, LimitFound};
 pub use cost::{CostBasis, PricePart};
 pub use counts::{AccessCounts, LinkUse, PhaseCounts, TimeShares};

@@ -4,6 +4,7 @@
 //! is. What the user wrote wrongly is an error that points into the file; a configuration that is merely too large is a
 //! plan with [`Plan::problems`], since "it does not fit" is an answer. [`Inputs`] holds what points share, loaded once.
 
+mod allocator;
 mod cache;
 mod conflicts;
 mod cpu;
@@ -28,6 +29,7 @@ mod spill;
 mod types;
 mod workload;
 
+pub use allocator::{AllocatorPlan, CompactionPlan, KvPieces};
 pub use foretold::Foretold;
 pub use inputs::Inputs;
 pub use model::ExpertSizes;
@@ -62,7 +64,9 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
         return Err(resolver.into_error());
     };
     let placed = placed(&mut resolver, inputs, &named, trace, policy)?;
-    let rates = spill::rates(&mut resolver, &named.machine, &placed.booked.ledger);
+    // Where an allocator is simulated, what does not fit is out of memory.
+    let spills = !allocator::is_simulated(&resolver);
+    let rates = spills.then(|| spill::rates(&mut resolver, &named.machine, &placed.booked.ledger)).flatten();
     let run = limits::Run {
         model: &named.model,
         machine: &named.machine,
@@ -97,6 +101,7 @@ struct Named {
 fn named(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<(Named, (PathBuf, Arc<Trace>), PolicyRow)> {
     conflicts::check(resolver);
     serving::check(resolver);
+    allocator::check(resolver);
     router::check(resolver);
     let whole = model::resolve(resolver, inputs);
     let machine = machine::resolve(resolver);
@@ -224,6 +229,18 @@ fn finished(
         };
         serving::assemble(&mut resolver, inputs, parts, &mut booked.problems)
     });
+    let allocator = allocator::resolve(
+        &mut resolver,
+        &allocator::Parts {
+            model: &model,
+            machine: &machine,
+            placement: &placement,
+            workload: &workload,
+            booked: &booked,
+            cache: cache.as_ref(),
+            serving: serving.as_ref(),
+        },
+    );
     let exclusive = dram.is_some() && resolver.scenario().placement.tiers == Some(Tiers::Exclusive);
     let (settings, error) = resolver.finish();
     if let Some(error) = error {
@@ -231,7 +248,7 @@ fn finished(
     }
     let mut cache = cache.ok_or_else(|| Error::new("the cache could not be planned"))?;
     cache.plan.costs = fetch_costs(&machine, booked.home, &cache.plan.shape.sizes);
-    let asks_more = prefetch.is_some() || exclusive || serving.is_some();
+    let asks_more = prefetch.is_some() || exclusive || serving.is_some() || allocator.is_some();
     workload.plan.foretold = foretold::foretold(inputs, &workload, &cache.plan, &placement, asks_more);
     if let (Some(shared), Some(room)) = (&mut cache.plan.shared_with_kv, kv_room) {
         // Both have what either was given.
@@ -254,6 +271,7 @@ fn finished(
             exclusive,
         },
         prefetch,
+        allocator,
         ledger: booked.ledger,
         quality: Quality::default(),
         cost: CostBasis::default(),

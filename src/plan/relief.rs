@@ -37,6 +37,9 @@ impl Plan {
         match relief {
             Relief::GpuMemory => {
                 plan.costs = plan.costs.with_rates(|rates| GpuRates { memory: twice(rates.memory), ..rates });
+                if let Some(compaction) = plan.allocator.as_mut().and_then(|all| all.compaction.as_mut()) {
+                    compaction.memory = twice(compaction.memory);
+                }
             }
             Relief::GpuCompute => {
                 plan.costs =
@@ -118,6 +121,9 @@ impl Plan {
         let grown = grown.unwrap_or(0);
         if let Some(shared) = &mut self.cache.shared_with_kv {
             shared.bytes += crate::units::Bytes::new(grown);
+        }
+        if let Some(allocator) = &mut self.allocator {
+            allocator.capacity += crate::units::Bytes::new(grown);
         }
         (grown > 0 || moved).then_some(())
     }

@@ -23,6 +23,7 @@ mod percent;
 mod places;
 mod range;
 mod schema;
+mod schema_allocator;
 mod schema_serving;
 mod section;
 mod set;
@@ -32,8 +33,8 @@ mod values;
 
 pub use axes::{Axis, AxisValue};
 pub use choice::{
-    AdmissionRule, Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit,
-    Overlap, ReplayMode, Router, Tiers,
+    AdmissionRule, AllocatorRule, Between, CacheScope, CacheStart, Copies, ExpertHome, KvGrowth, MissAction,
+    NvmePath, Overcommit, Overlap, ReplayMode, Router, Tiers,
 };
 pub use choice_serving::{
     ArrivalProcess, BatchOrder, Batching, ExchangeKind, LengthSource, PlacementRule, PreemptionRule,
@@ -49,6 +50,7 @@ pub use schema::{
     CacheSection, EngineSection, HardwareSection, ModelSection, OutputSection, PlacementSection,
     PrefetchSection, QuantSection, Scenario, WorkloadSection,
 };
+pub use schema_allocator::AllocatorSection;
 pub use schema_serving::{
     KvSection, ParallelSection, RequestsSection, RouterSection, SchedulerSection, SloSection,
 };

@@ -14,6 +14,7 @@ use super::choice::{
     Overlap, ReplayMode, Router, Tiers,
 };
 use super::numbers::Dollars;
+use super::schema_allocator::AllocatorSection;
 use super::schema_serving::{
     KvSection, ParallelSection, RequestsSection, RouterSection, SchedulerSection, SloSection,
 };
@@ -45,6 +46,8 @@ section! {
         cache: CacheSection,
         /// `[prefetch]`
         prefetch: PrefetchSection,
+        /// `[allocator]`
+        allocator: AllocatorSection,
         /// `[workload]`
         workload: WorkloadSection,
         /// `[requests]`

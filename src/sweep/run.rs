@@ -74,7 +74,7 @@ pub fn record_point(
     Ok((row(index, point, plan, summary), timeline))
 }
 
-/// The row of a point; without a summary it cannot run.
+/// The row of a point; without a summary, or with one of a run that GPU memory ended, it cannot run.
 pub(super) fn row(index: usize, point: PointScenario, plan: Plan, summary: Option<Summary>) -> Row {
     Row {
         index: index as u64,
@@ -85,7 +85,10 @@ pub(super) fn row(index: usize, point: PointScenario, plan: Plan, summary: Optio
         quality: plan.quality,
         cost: plan.cost,
         outcome: match summary {
-            Some(summary) => Outcome::Done(Box::new(summary)),
+            Some(summary) => match summary.out_of_memory() {
+                Some(reason) => Outcome::CannotRun(vec![reason.to_owned()]),
+                None => Outcome::Done(Box::new(summary)),
+            },
             None => Outcome::CannotRun(plan.problems),
         },
     }
