@@ -1,5 +1,6 @@
 //! `results.csv`: one line per row, integers exact, rates with fixed decimals, an empty cell where nothing is known.
 
+use super::allocator;
 use super::format::{ms, per_second, percent, ratio};
 use super::meta::{ReportMeta, axis_value};
 use super::serving;
@@ -147,12 +148,16 @@ fn per_token_ms(summary: &Summary, ns: u64) -> String {
 }
 
 /// The header: `index`, one column per axis key, then the fixed columns. An axis whose key is also the name of a fixed
-/// column gets the prefix `axis.`, so that no name stands twice. Columns of load stand last, and only in a serving sweep.
-fn header(keys: &[String], is_serving: bool) -> Vec<String> {
+/// column gets the prefix `axis.`, so that no name stands twice. Columns of load and of allocators stand last, and only in sweeps
+/// that have them.
+fn header(keys: &[String], rows: &[Row]) -> Vec<String> {
     let mut fixed: Vec<&str> =
         CONFIG.iter().map(|(name, _)| *name).chain(RESULTS.iter().map(|(name, _)| *name)).collect();
-    if is_serving {
+    if serving::is_serving(rows) {
         fixed.extend(serving::COLUMNS.iter().map(|(name, _)| *name));
+    }
+    if allocator::is_allocating(rows) {
+        fixed.extend(allocator::COLUMNS.iter().map(|(name, _)| *name));
     }
     let axis = |key: &String| {
         let taken = key == "index" || fixed.contains(&key.as_str());
@@ -164,7 +169,7 @@ fn header(keys: &[String], is_serving: bool) -> Vec<String> {
     names
 }
 
-fn cells(keys: &[String], row: &Row, is_serving: bool) -> Vec<String> {
+fn cells(keys: &[String], row: &Row, (is_serving, is_allocating): (bool, bool)) -> Vec<String> {
     let mut cells = vec![row.index.to_string()];
     cells.extend(keys.iter().map(|key| axis_value(row, key).to_owned()));
     cells.extend(CONFIG.iter().map(|(_, fill)| fill(row)));
@@ -173,6 +178,12 @@ fn cells(keys: &[String], row: &Row, is_serving: bool) -> Vec<String> {
         let under_load = row.summary().zip(serving::served(row));
         cells.extend(serving::COLUMNS.iter().map(|(_, fill)| {
             under_load.map_or_else(String::new, |(summary, serving)| fill(summary, serving))
+        }));
+    }
+    if is_allocating {
+        let allocated = allocator::allocated(row);
+        cells.extend(allocator::COLUMNS.iter().map(|(_, fill)| {
+            allocated.map_or_else(String::new, |(summary, allocator)| fill(summary, allocator))
         }));
     }
     cells
@@ -184,12 +195,12 @@ fn cells(keys: &[String], row: &Row, is_serving: bool) -> Vec<String> {
 /// When the encoder fails, which writing to memory does not.
 pub fn csv(meta: &ReportMeta, rows: &[Row]) -> Result<Vec<u8>> {
     let keys = meta.axis_keys(rows);
-    let is_serving = serving::is_serving(rows);
+    let has = (serving::is_serving(rows), allocator::is_allocating(rows));
     let failed = |cause: String| Error::new(format!("cannot encode results.csv: {cause}"));
     let mut writer = ::csv::Writer::from_writer(Vec::new());
-    writer.write_record(header(&keys, is_serving)).map_err(|cause| failed(cause.to_string()))?;
+    writer.write_record(header(&keys, rows)).map_err(|cause| failed(cause.to_string()))?;
     for row in rows {
-        writer.write_record(cells(&keys, row, is_serving)).map_err(|cause| failed(cause.to_string()))?;
+        writer.write_record(cells(&keys, row, has)).map_err(|cause| failed(cause.to_string()))?;
     }
     writer.into_inner().map_err(|cause| failed(cause.to_string()))
 }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::allocator;
 use super::bottleneck::{Bound, bottleneck, shares};
 use super::format::{per_second, percent, ratio, size, span};
 use super::serving;
@@ -40,6 +41,7 @@ pub(super) fn described(row: &Row) -> String {
             let (mut hits, mut carried) = (String::new(), String::new());
             experts(&mut hits, summary);
             devices(&mut carried, summary);
+            summary.allocator.iter().for_each(|found| allocator::describe(&mut carried, found));
             serving::describe(&mut text, row, &hits, &carried);
         }
         Outcome::Done(summary) => describe(&mut text, summary),
@@ -65,6 +67,7 @@ fn describe(text: &mut String, summary: &Summary) {
     experts(text, summary);
     time(text, summary);
     devices(text, summary);
+    summary.allocator.iter().for_each(|found| allocator::describe(text, found));
 }
 
 /// What the expert cache and prefetching did.

@@ -20,8 +20,10 @@ use crate::units::{Bytes, SimDuration, SimTime};
 pub(super) struct Vram<'a> {
     plan: &'a AllocatorPlan,
     allocator: Allocator,
-    /// The block of each expert, `[layer * experts + expert]`.
-    experts: Vec<Option<BlockId>>,
+    /// The block of each expert and its bytes, `[layer * experts + expert]`.
+    experts: Vec<Option<(BlockId, u64)>>,
+    /// Bytes of them all.
+    expert_bytes: u64,
     /// Experts that are here until the next event: the cache does not keep them.
     guests: Vec<u32>,
     /// Blocks of the KV cache, the last of which goes first.
@@ -51,6 +53,7 @@ impl<'a> Vram<'a> {
             plan,
             allocator: Allocator::new(plan.kind, plan.capacity.get()),
             experts: Vec::new(),
+            expert_bytes: 0,
             guests: Vec::new(),
             kv: Vec::new(),
             kv_blocks: 0,
@@ -223,20 +226,24 @@ impl<'a> Vram<'a> {
 
     /// An expert is placed.
     fn expert_in(&mut self, object: u32, bytes: u64) {
-        if self.experts[object as usize].is_none() {
-            self.experts[object as usize] = self.allocate(Class::Expert, bytes, "an expert");
+        if self.experts[object as usize].is_none()
+            && let Some(block) = self.allocate(Class::Expert, bytes, "an expert")
+        {
+            self.experts[object as usize] = Some((block, bytes));
+            self.expert_bytes += bytes;
         }
     }
 
     /// An expert goes, where it is here.
     fn expert_out(&mut self, object: u32) {
-        if let Some(block) = self.experts[object as usize].take() {
+        if let Some((block, bytes)) = self.experts[object as usize].take() {
             self.allocator.free(block);
+            self.expert_bytes -= bytes;
         }
     }
 
-    /// What a layer event brings and takes: `evicted` goes, and `fetched`, of this size each, come. Those that the cache
-    /// does not keep go with the next event.
+    /// What a layer event brings and takes: what the cache has evicted goes, and the experts that were fetched come. Those
+    /// that the cache does not keep go with the next event. Panics where the two then hold different experts.
     pub(super) fn event<P: Policy>(
         &mut self,
         cache: &ExpertCache<P>,
@@ -254,6 +261,12 @@ impl<'a> Vram<'a> {
                 guests.push(object);
             }
         }
+        let passing = guests.len() as u64 * shape.sizes[layer as usize];
+        let kept = self.expert_bytes.saturating_sub(passing);
+        assert!(
+            self.is_out_of_memory() || kept == cache.used(),
+            "blocks are those of the experts that are kept"
+        );
         self.guests = guests;
     }
 
@@ -294,11 +307,5 @@ impl<'a> Vram<'a> {
             slices: self.history.finish(),
             ..self.summary.clone()
         }
-    }
-
-    /// Bytes of the experts that have a block, guests left out.
-    #[cfg(test)]
-    pub(super) fn experts(&self) -> usize {
-        self.experts.iter().flatten().count() - self.guests.len()
     }
 }

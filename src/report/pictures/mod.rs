@@ -1,6 +1,7 @@
 //! The pictures of a sweep, one per file. Each is a pure function from rows to a scene, and says so where it has
 //! nothing to show.
 
+mod allocator_over_time;
 mod common;
 pub(super) mod curve;
 mod curve_bytes;
@@ -47,17 +48,18 @@ use crate::metrics::Row;
 type Picture = (&'static str, &'static str, fn(&Sheet<'_>) -> Option<Scene>);
 
 /// Of sequences replayed one after another.
-const PICTURES: [Picture; 6] = [
+const PICTURES: [Picture; 7] = [
     (tpot_vs_vram::NAME, tpot_vs_vram::TITLE, |sheet| Some(tpot_vs_vram::scene(sheet))),
     (throughput_vs_vram::NAME, throughput_vs_vram::TITLE, |sheet| Some(throughput_vs_vram::scene(sheet))),
     (time_shares::NAME, time_shares::TITLE, |sheet| Some(time_shares::scene(sheet))),
     (hit_rate::NAME, hit_rate::TITLE, |sheet| Some(hit_rate::scene(sheet))),
     (memory::NAME, memory::TITLE, |sheet| Some(memory::scene(sheet))),
     (pareto::NAME, pareto::TITLE, |sheet| Some(pareto::scene(sheet))),
+    (allocator_over_time::NAME, allocator_over_time::TITLE, allocator_over_time::scene),
 ];
 
 /// Of runs under load.
-const SERVING: [Picture; 7] = [
+const SERVING: [Picture; 8] = [
     (serving_latency::NAME, serving_latency::TITLE, serving_latency::scene),
     (serving_throughput::NAME, serving_throughput::TITLE, serving_throughput::scene),
     (serving_distribution::NAME, serving_distribution::TITLE, serving_distribution::scene),
@@ -68,6 +70,7 @@ const SERVING: [Picture; 7] = [
         let capacities = sheet.rows.iter().map(|row| row.config.cache_capacity_bytes);
         only(capacities).is_none().then(|| hit_rate::scene(sheet))
     }),
+    (allocator_over_time::NAME, allocator_over_time::TITLE, allocator_over_time::scene),
 ];
 
 fn pictures(rows: &[Row]) -> &'static [Picture] {
@@ -77,7 +80,7 @@ fn pictures(rows: &[Row]) -> &'static [Picture] {
 /// The pictures of a sweep: names without their ending, and what each shows.
 pub(super) fn names(meta: &ReportMeta, rows: &[Row]) -> Vec<(&'static str, &'static str)> {
     let sheet = Sheet::new(meta, rows);
-    let shown = pictures(rows).iter().filter(|(.., layout)| !is_serving(rows) || layout(&sheet).is_some());
+    let shown = pictures(rows).iter().filter(|(.., layout)| layout(&sheet).is_some());
     shown.map(|(name, title, _)| (*name, *title)).collect()
 }
 
