@@ -172,7 +172,7 @@ fn contradictions<'a>(scenario: &Scenario, beside: &'a str) -> Vec<Contradiction
             ),
         ),
         (
-            stages > 1 && section.compact_every.is_some(),
+            stages > 1 && section.compact_every.is_some_and(|every| every > 0),
             (
                 "allocator.compact_every",
                 " beside parallel.pp",
@@ -215,10 +215,11 @@ fn contradictions<'a>(scenario: &Scenario, beside: &'a str) -> Vec<Contradiction
 fn keys(section: &AllocatorSection) -> [(&'static str, bool, &'static [AllocatorRule]); 6] {
     const CACHING: &[AllocatorRule] = &[AllocatorRule::Caching];
     const BOTH: &[AllocatorRule] = &[AllocatorRule::Slots, AllocatorRule::Caching];
+    let compacts = section.compact_every.is_some_and(|every| every > 0);
     [
         ("allocator.max_split_size", section.max_split_size.is_some(), CACHING),
         ("allocator.expandable_segments", section.expandable_segments.is_some(), CACHING),
-        ("allocator.compact_every", section.compact_every.is_some(), CACHING),
+        ("allocator.compact_every", compacts, CACHING),
         ("allocator.compact_sync", section.compact_sync.is_some(), CACHING),
         ("allocator.kv", section.kv.is_some(), BOTH),
         ("allocator.kv_block_tokens", section.kv_block_tokens.is_some(), BOTH),
@@ -266,7 +267,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, parts: &Parts<'_>) -> Option<
         kind,
         capacity: ledger.capacity(Tier::Vram).saturating_sub(outside),
         fixed: fixed(parts, matches!(kv, KvPieces::Whole)),
-        compaction: compaction(resolver, parts.machine),
+        compaction: if rule == AllocatorRule::Caching { compaction(resolver, parts.machine) } else { None },
         kv,
         workspace: workspace_parts(&parts.model.spec, 1),
     })
@@ -289,19 +290,19 @@ fn options(resolver: &mut Resolver<'_>) -> CachingOptions {
 
 fn compaction(resolver: &mut Resolver<'_>, machine: &MachinePlan) -> Option<CompactionPlan> {
     let section = &resolver.scenario().allocator;
-    let Some(every) = section.compact_every else {
+    let every = resolver.or_default("allocator.compact_every", section.compact_every, 0, "default: none");
+    if every == 0 {
         if section.compact_sync.is_some() {
             resolver.refuse("allocator.compact_sync", |place| {
-                Error::at(place, "allocator.compact_sync: found without allocator.compact_every")
+                Error::at(place, "allocator.compact_sync: found without compaction")
                     .expected("allocator.compact_every, like 100")
             });
         }
         return None;
-    };
-    resolver.given("allocator.compact_every", every);
+    }
     let why = "default: assumed";
     let sync = resolver.or_default("allocator.compact_sync", section.compact_sync, SYNC_DEFAULT, why);
-    Some(CompactionPlan { every: every.get(), sync, memory: machine.rates.memory })
+    Some(CompactionPlan { every, sync, memory: machine.rates.memory })
 }
 
 fn kv_pieces(resolver: &mut Resolver<'_>, parts: &Parts<'_>) -> KvPieces {

@@ -1,6 +1,6 @@
 //! The section of the allocator of GPU memory.
 
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU32;
 
 use super::choice::{AllocatorRule, KvGrowth};
 use super::section::section;
@@ -16,8 +16,8 @@ section! {
         max_split_size: Bytes = "\"64 MiB\"",
         /// Whether segments grow at their end, instead of staying as large as they were made.
         expandable_segments: bool = "true",
-        /// Passes from one compaction to the next; without it, none.
-        compact_every: NonZeroU64 = "100",
+        /// Passes from one compaction to the next; zero for none.
+        compact_every: u64 = "100",
         /// Fixed time of a compaction, beside that of moving bytes.
         compact_sync: SimDuration = "\"1 ms\"",
         /// How the KV cache takes its memory: whole at the start, in blocks, or anew for each token.

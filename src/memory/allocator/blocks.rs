@@ -82,13 +82,30 @@ impl Blocks {
         self.free.iter().map(|(.., number)| *number).collect()
     }
 
-    /// Forgets all free blocks but these.
-    pub(super) fn forget_free_blocks_but(&mut self, kept: &[u32]) {
-        let (stay, go) =
-            std::mem::take(&mut self.free).into_iter().partition(|(.., number)| kept.contains(number));
-        self.free = stay;
-        let go: BTreeSet<(u64, u64, u32)> = go;
-        self.spare.extend(go.into_iter().map(|(.., number)| number));
+    /// The smallest free block of at least `size` in any segment but the one of this first block.
+    pub(super) fn best_fit_outside(&self, size: u64, first: u32) -> Option<(u64, u32)> {
+        let own = |address: &u64| {
+            let segment = self.segments.range(..=*address).next_back();
+            segment.is_some_and(|(_, (other, _))| *other == first)
+        };
+        let mut others = self.free.range((size, 0, 0)..).filter(|(_, address, _)| !own(address));
+        others.next().map(|(size, _, number)| (*size, *number))
+    }
+
+    /// Two blocks that are handed out, in different segments, exchange their places.
+    pub(super) fn exchange(&mut self, one: u32, other: u32) {
+        self.all.swap(one as usize, other as usize);
+        for number in [one, other] {
+            let Block { address, before, after, .. } = *self.get(number);
+            if before != NONE {
+                self.get_mut(before).after = number;
+            } else if let Some((first, _)) = self.segments.get_mut(&address) {
+                *first = number;
+            }
+            if after != NONE {
+                self.get_mut(after).before = number;
+            }
+        }
     }
 
     pub(super) fn list(&mut self, number: u32) {

@@ -54,7 +54,7 @@ pub(super) fn round(bytes: u64) -> u64 {
 }
 
 /// The segment that a request of a size gets where no free block serves it.
-fn segment_of(size: u64) -> u64 {
+pub(super) fn segment_of(size: u64) -> u64 {
     match size {
         ..=SMALL_MAX => SMALL_SEGMENT,
         ..OWN_SEGMENT_MIN => LARGE_SEGMENT,
@@ -62,7 +62,12 @@ fn segment_of(size: u64) -> u64 {
     }
 }
 
-/// Which pool has the blocks of a size, and the top bit of their names.
+/// Whether a segment of a pool was made for many blocks.
+pub(super) fn is_shared(pool: usize, segment: u64) -> bool {
+    segment == page_of(pool)
+}
+
+/// Which pool has the blocks of a size.
 fn pool_of(size: u64) -> usize {
     usize::from(size > SMALL_MAX)
 }
@@ -78,7 +83,7 @@ impl Caching {
         Self { options, pools: Default::default(), books: AllocatorBooks::new(capacity) }
     }
 
-    fn max_split(&self) -> u64 {
+    pub(super) fn max_split(&self) -> u64 {
         self.options.max_split.unwrap_or(u64::MAX)
     }
 
@@ -93,21 +98,26 @@ impl Caching {
             let largest = self.pools[pool].largest_free();
             return Err(self.books.refuse(bytes, largest));
         };
+        self.take(pool, number, size, asked);
+        self.books.hand_out(asked, self.pools[pool].get(number).size);
+        Ok(name(pool, number))
+    }
+
+    /// Makes a free block one that is handed out, and cuts it where enough is left over.
+    pub(super) fn take(&mut self, pool: usize, number: u32, size: u64, asked: u64) {
+        let max_split = self.max_split();
         let blocks = &mut self.pools[pool];
         blocks.unlist(number);
         let left = blocks.get(number).size - size;
         let cut = if pool == 0 || self.options.expandable {
             left >= BLOCK_MIN
         } else {
-            size < self.options.max_split.unwrap_or(u64::MAX) && left > SMALL_MAX
+            size < max_split && left > SMALL_MAX
         };
         if cut {
             blocks.split(number, size);
         }
-        let block = blocks.get_mut(number);
-        block.asked = asked;
-        self.books.hand_out(asked, block.size);
-        Ok(name(pool, number))
+        blocks.get_mut(number).asked = asked;
     }
 
     /// The free block that serves a request.
@@ -121,7 +131,7 @@ impl Caching {
     }
 
     /// A free block from the device; `None` where that has no room.
-    fn open(&mut self, pool: usize, size: u64) -> Option<u32> {
+    pub(super) fn open(&mut self, pool: usize, size: u64) -> Option<u32> {
         if self.options.expandable {
             return self.grow(pool, size);
         }

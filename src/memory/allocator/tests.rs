@@ -290,6 +290,23 @@ fn fragments_refuse_what_compaction_finds_room_for() {
     assert!(caching.allocate(Class::Expert, 14 * MIB).is_ok());
 }
 
+/// A block of 24 MiB has taken the segment of one of 30 MiB, and what is left of that serves nobody.
+#[test]
+fn a_block_alone_in_too_large_a_segment_moves_to_one_that_fits() {
+    let mut caching = Caching::new(CachingOptions::default(), 60 * MIB);
+    let large = caching.allocate(30 * MIB).unwrap();
+    caching.free(large);
+    let block = caching.allocate(24 * MIB).unwrap();
+    assert_eq!(caching.books().reserved, 30 * MIB);
+    assert!(caching.allocate(31 * MIB).is_err());
+    assert_eq!(caching.compact(), 24 * MIB);
+    assert_eq!((caching.books().reserved, caching.books().segments), (24 * MIB, 1));
+    check(&caching);
+    assert!(caching.allocate(31 * MIB).is_ok());
+    caching.free(block);
+    check(&caching);
+}
+
 #[test]
 fn an_oversized_block_is_kept_for_oversized_requests() {
     let ask = |max_split: Option<u64>| {
