@@ -48,7 +48,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "sim",
-        &["cache", "engine", "error", "metrics", "plan", "prefetch", "resource", "serving", "trace", "units"],
+        &[
+            "cache", "engine", "error", "memory", "metrics", "plan", "prefetch", "resource", "serving",
+            "trace", "units",
+        ],
     ),
     ("sweep", &["error", "metrics", "plan", "scenario", "sim"]),
     (

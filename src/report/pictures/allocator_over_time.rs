@@ -6,11 +6,12 @@ use super::serving_panel::{Panel, TICKS_WIDTH, steps};
 use crate::metrics::{AllocatorSlice, AllocatorSummary, Row};
 use crate::report::allocator::allocated;
 use crate::report::draw::{
-    Align, Entry, GREY, HEIGHT, INK, Ink, Marker, Scale, Scene, Stroke, Swatch, WIDTH, footnote, heading,
-    hue, legend, legend_width, size_unit, time_unit,
+    Align, Entry, GREY, HEIGHT, INK, Ink, Marker, Scale, Scene, Stroke, Swatch, WIDTH, fitted, footnote,
+    heading, hue, legend, legend_width, size_unit, time_unit,
 };
 use crate::report::format::ratio;
-use crate::report::meta::axis_value;
+use crate::report::meta::{ReportMeta, axis_value};
+use crate::report::text_table::last_part;
 
 pub(super) const NAME: &str = "allocator_over_time";
 pub(super) const TITLE: &str = "GPU memory reserved and allocated over time";
@@ -46,22 +47,26 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
     let lines = shown.len().div_ceil(columns);
     let (width, height) = ((right - 24.0) / columns as f64, (BOTTOM - TOP + GAP) / lines as f64);
     let (from, to) = bounds(&shown, unit_bytes);
+    let end = |allocator: &AllocatorSummary| {
+        allocator.slices.last().map_or(0, |slice| slice.begin_ns + slice.span_ns)
+    };
+    let longest = shown.iter().map(|(_, allocator)| end(allocator)).max().unwrap_or(0);
+    let (unit_ns, unit_time) = time_unit(longest);
+    let keys: Vec<String> = ReportMeta::default().axis_keys(sheet.rows);
     for (index, (row, allocator)) in shown.iter().enumerate() {
-        let end = allocator.slices.last().map_or(0, |slice| slice.begin_ns + slice.span_ns);
-        let (unit_ns, unit_time) = time_unit(end);
         let corner = (24.0 + width * (index % columns) as f64, TOP + height * (index / columns) as f64);
         let panel = Panel {
             left: corner.0 + TICKS_WIDTH - 14.0,
             top: corner.1,
             right: corner.0 + width - 12.0,
             bottom: corner.1 + height - GAP,
-            x: Scale::linear(0.0, end as f64 / unit_ns),
+            x: Scale::linear(0.0, end(allocator) as f64 / unit_ns),
             y: Scale::linear(from, to),
         };
-        panel.frame(&mut scene, &name(row, allocator, unit_time, panel.right - panel.left), &[], true);
+        panel.frame(&mut scene, &name(row, allocator, &keys, panel.right - panel.left), &[], true);
         draw(&mut scene, &panel, allocator, (unit_ns, unit_bytes));
     }
-    scene.text((WIDTH / 2.0, HEIGHT - 34.0), "simulated time", 13.0, Align::Middle, INK);
+    scene.text((WIDTH / 2.0, HEIGHT - 34.0), &format!("time ({unit_time})"), 13.0, Align::Middle, INK);
     scene.text_upwards((18.0, (TOP + BOTTOM) / 2.0), &format!("GPU memory ({unit})"), 13.0, INK);
     Some(scene)
 }
@@ -81,13 +86,16 @@ fn bounds(shown: &[(&Row, &AllocatorSummary)], unit: f64) -> (f64, f64) {
     ((least - room * 0.1).max(0.0), most + room * 0.06)
 }
 
-/// The point, what varies, and its time's unit.
-fn name(row: &Row, allocator: &AllocatorSummary, unit: &str, room: f64) -> String {
-    let values: Vec<&str> = row.axes.iter().map(|(key, _)| axis_value(row, key)).collect();
+/// The point, what varies, and how much is lost. A value without a unit is told with its key.
+fn name(row: &Row, allocator: &AllocatorSummary, keys: &[String], room: f64) -> String {
+    let told = |key: &String| match axis_value(row, key) {
+        value if value.contains(' ') => value.to_owned(),
+        value => format!("{} {value}", last_part(key, keys)),
+    };
+    let values: Vec<String> = keys.iter().map(told).collect();
     let setting = if values.is_empty() { allocator.kind.clone() } else { short_label(&values.join(", ")) };
     let lost = ratio(u128::from(allocator.fragmentation_mean_ppm), 10_000, 1);
-    let text = format!("{}: {setting}; {lost} % lost ({unit})", row.index);
-    crate::report::draw::fitted(&text, 13.0, room)
+    fitted(&format!("{}: {setting}; {lost} % lost", row.index), 13.0, room)
 }
 
 fn entries(shown: &[(&Row, &AllocatorSummary)]) -> Vec<Entry> {
