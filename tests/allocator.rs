@@ -299,6 +299,15 @@ fn what_cannot_be_meant_is_told() {
             vec![caching, "allocator.compact_sync = \"1 ms\""],
             "x.toml:12:26: allocator.compact_sync: found without compaction, expected allocator.compact_every, like 100",
         ),
+    ] {
+        assert_eq!(errors(text, &lines), expect, "\n{lines:?}");
+    }
+}
+
+#[test]
+fn what_contradicts_the_rest_of_a_scenario_is_told() {
+    let caching = "allocator.kind = \"caching\"";
+    for (text, lines, expect) in [
         (
             REPLAY,
             vec![caching, "cache.hit_rate = \"50 %\""],

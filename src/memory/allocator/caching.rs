@@ -55,10 +55,12 @@ pub(super) fn round(bytes: u64) -> u64 {
 
 /// The segment that a request of a size gets where no free block serves it.
 pub(super) fn segment_of(size: u64) -> u64 {
-    match size {
-        ..=SMALL_MAX => SMALL_SEGMENT,
-        ..OWN_SEGMENT_MIN => LARGE_SEGMENT,
-        _ => size.div_ceil(OWN_SEGMENT_ROUND).saturating_mul(OWN_SEGMENT_ROUND),
+    if size <= SMALL_MAX {
+        SMALL_SEGMENT
+    } else if size < OWN_SEGMENT_MIN {
+        LARGE_SEGMENT
+    } else {
+        size.div_ceil(OWN_SEGMENT_ROUND).saturating_mul(OWN_SEGMENT_ROUND)
     }
 }
 

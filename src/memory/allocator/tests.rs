@@ -34,7 +34,8 @@ fn check(caching: &Caching) {
             segments += 1;
         }
         let mut listed = blocks.free_blocks();
-        (listed.sort_unstable(), free.sort_unstable());
+        listed.sort_unstable();
+        free.sort_unstable();
         assert_eq!(listed, free, "all that is free is listed");
     }
     assert_eq!((books.reserved, books.occupied), (reserved, occupied));
