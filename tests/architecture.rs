@@ -48,7 +48,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "sim",
-        &["cache", "engine", "error", "metrics", "plan", "prefetch", "resource", "serving", "trace", "units"],
+        &[
+            "cache", "engine", "error", "memory", "metrics", "plan", "prefetch", "resource", "serving",
+            "trace", "units",
+        ],
     ),
     ("sweep", &["error", "metrics", "plan", "scenario", "sim"]),
     (
@@ -72,7 +75,23 @@ const ROOMS: &[(&str, &[&str])] = &[
             "units",
         ],
     ),
-    ("advise", &["catalogue", "metrics", "plan", "scenario", "units"]),
+    (
+        "advise",
+        &[
+            "cache",
+            "catalogue",
+            "error",
+            "metrics",
+            "model",
+            "plan",
+            "scenario",
+            "sim",
+            "sweep",
+            "trace",
+            "units",
+            "validate",
+        ],
+    ),
     ("report", &["error", "metrics", "trace", "units"]),
     (
         "cli",

@@ -13,8 +13,8 @@ use super::pareto::Front;
 use super::question::Question;
 use super::screen::{Screened, Screening};
 use crate::error::Result;
-use crate::metrics::Row;
 use crate::metrics::advice::Fate;
+use crate::metrics::{Outcome, Row};
 use crate::sweep::{Stop, run_planned};
 
 /// Candidates that are simulated side by side before bounds are compared again.
@@ -129,6 +129,9 @@ impl Search<'_> {
     /// The fate of a simulated row for now; one that keeps the limits joins the front.
     fn judged(&self, number: u64, front: &mut Front) -> Fate {
         let Some(row) = self.rows.get(&number) else { return Fate::Open };
+        if let Outcome::CannotRun(reasons) = &row.outcome {
+            return Fate::CannotRun(reasons.clone());
+        }
         if is_saturated(row) {
             return Fate::Saturated;
         }

@@ -13,14 +13,19 @@ const RESIDUAL_COPIES: u64 = 4;
 /// Derived from what a layer keeps alive at once: four rows of the residual's width, and the inner rows of all networks
 /// a token passes, gate and up. Engines add their own alignment and reuse, so this is an estimate of tens of per cent.
 pub fn workspace(model: &ModelSpec, rows: u64) -> Bytes {
+    workspace_parts(model, rows).into_iter().sum()
+}
+
+/// The same as its three allocations: what is as wide as the residual, the inner rows, and the logits.
+pub fn workspace_parts(model: &ModelSpec, rows: u64) -> [Bytes; 3] {
     let inner = |layer: &LayerSpec| match &layer.ffn {
         Ffn::Dense(dense) => 2 * dense.inter,
         Ffn::Moe(moe) => 2 * (u64::from(moe.top_k) * moe.expert_inter + moe.shared_inter),
         Ffn::None => 0,
     };
     let widest = model.layers.iter().map(inner).max().unwrap_or(0);
-    let per_row = (RESIDUAL_COPIES * model.hidden + widest) * ACTIVATION_BYTES;
-    Bytes::new(per_row).times(rows) + Bytes::new(model.vocab * ACTIVATION_BYTES)
+    [RESIDUAL_COPIES * model.hidden * rows, widest * rows, model.vocab]
+        .map(|elements| Bytes::new(elements * ACTIVATION_BYTES))
 }
 
 #[cfg(test)]

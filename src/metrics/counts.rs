@@ -129,9 +129,12 @@ pub struct TimeShares {
     /// Exchanges with other GPUs, waits for slower ones included; zero on one GPU.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub exchange_ns: u64,
+    /// Blocks of GPU memory were moved together; zero where no allocator is simulated.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub compaction_ns: u64,
 }
 
-/// Whether a share that one GPU never has is left out of a file.
+/// Whether a share that most configurations do not have is left out of a file.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_zero(value: &u64) -> bool {
     *value == 0
@@ -140,7 +143,7 @@ fn is_zero(value: &u64) -> bool {
 impl TimeShares {
     /// The span: all shares together.
     pub fn total_ns(&self) -> u64 {
-        self.gpu_compute_ns + self.waits_ns() + self.overhead_ns + self.exchange_ns
+        self.gpu_compute_ns + self.waits_ns() + self.overhead_ns + self.exchange_ns + self.compaction_ns
     }
 
     /// All the time that the GPU stream stood idle.
@@ -156,6 +159,7 @@ impl TimeShares {
         self.wait_cpu_ns += other.wait_cpu_ns;
         self.overhead_ns += other.overhead_ns;
         self.exchange_ns += other.exchange_ns;
+        self.compaction_ns += other.compaction_ns;
     }
 }
 

@@ -4,6 +4,7 @@
 //! the wall clock. Rows are serialised to the sweep's journal, from which `--resume` reads finished points back.
 
 pub mod advice;
+mod allocator;
 mod capacity;
 mod cost;
 mod counts;
@@ -23,6 +24,7 @@ pub mod timeline;
 mod validation;
 mod verdict;
 
+pub use allocator::{AllocatorSlice, AllocatorSummary};
 pub use capacity::{Capacity, CapacityLimit, CapacityProbe, LimitFound};
 pub use cost::{CostBasis, NoPayback, PricePart};
 pub use counts::{AccessCounts, LinkUse, PhaseCounts, TimeShares};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccessCounts, LinkUse, PrefetchCounts, Quantiles, ServingSummary, TimeShares};
+use super::{AccessCounts, AllocatorSummary, LinkUse, PrefetchCounts, Quantiles, ServingSummary, TimeShares};
 
 /// One sequence of the workload. Routing differs more between prompts than policies do, so every headline number is
 /// given as a range over these.
@@ -63,6 +63,9 @@ pub struct Summary {
     pub prefetch: PrefetchCounts,
     /// Events the engine dispatched.
     pub engine_events: u64,
+    /// The allocator of GPU memory; `None` where nothing is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocator: Option<Box<AllocatorSummary>>,
     /// Under a load of requests; `None` where sequences are replayed one after another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serving: Option<Box<ServingSummary>>,
@@ -78,6 +81,11 @@ impl Summary {
     /// The books of a device or link; `None` where the configuration does not have it.
     pub fn link(&self, name: &str) -> Option<&LinkUse> {
         self.links.iter().find(|link| link.name == name)
+    }
+
+    /// Why the run ended before its time: out of GPU memory. All else but its allocator is empty then.
+    pub fn out_of_memory(&self) -> Option<&str> {
+        self.allocator.as_deref().and_then(|allocator| allocator.out_of_memory.as_deref())
     }
 
     /// Tokens of prompts and output together.

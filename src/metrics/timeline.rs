@@ -120,6 +120,8 @@ pub enum Activity {
         /// The layer.
         layer: u32,
     },
+    /// Blocks of GPU memory are moved together.
+    Compaction,
     /// The GPU stream stood idle.
     Wait(Awaited),
     /// Something moved over the memory bus of the host: by lane, in the order of [`Lane::ALL`].

@@ -4,6 +4,7 @@
 //! is. What the user wrote wrongly is an error that points into the file; a configuration that is merely too large is a
 //! plan with [`Plan::problems`], since "it does not fit" is an answer. [`Inputs`] holds what points share, loaded once.
 
+mod allocator;
 mod cache;
 mod conflicts;
 mod cost;
@@ -32,6 +33,7 @@ mod types;
 pub mod vary;
 mod workload;
 
+pub use allocator::{AllocatorPlan, CompactionPlan, KvPieces};
 pub use foretold::Foretold;
 pub use inputs::Inputs;
 pub use model::{ExpertSizes, WholeModel};
@@ -66,7 +68,9 @@ pub fn plan(point: &PointScenario, inputs: &Inputs) -> Result<Plan> {
         return Err(resolver.into_error());
     };
     let placed = placed(&mut resolver, inputs, &named, trace, policy)?;
-    let rates = spill::rates(&mut resolver, &named.machine, &placed.booked.ledger);
+    // Where an allocator is simulated, what does not fit is out of memory.
+    let spills = !allocator::is_simulated(&resolver);
+    let rates = spills.then(|| spill::rates(&mut resolver, &named.machine, &placed.booked.ledger)).flatten();
     let run = limits::Run {
         model: &named.model,
         machine: &named.machine,
@@ -101,6 +105,7 @@ struct Named {
 fn named(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<(Named, (PathBuf, Arc<Trace>), PolicyRow)> {
     conflicts::check(resolver);
     serving::check(resolver);
+    allocator::check(resolver);
     router::check(resolver);
     let whole = model::resolve(resolver, inputs);
     let machine = machine::resolve(resolver);
@@ -232,6 +237,18 @@ fn finished(
     if quality::is_known_after(&placement) {
         resolver.note("quality of misses", "known after a run", "it follows from the gate weight not served");
     }
+    let allocator = allocator::resolve(
+        &mut resolver,
+        &allocator::Parts {
+            model: &model,
+            machine: &machine,
+            placement: &placement,
+            workload: &workload,
+            booked: &booked,
+            cache: cache.as_ref(),
+            serving: serving.as_ref(),
+        },
+    );
     let exclusive = dram.is_some() && resolver.scenario().placement.tiers == Some(Tiers::Exclusive);
     let (settings, error) = resolver.finish();
     if let Some(error) = error {
@@ -239,7 +256,7 @@ fn finished(
     }
     let mut cache = cache.ok_or_else(|| Error::new("the cache could not be planned"))?;
     cache.plan.costs = fetch_costs(&machine, booked.home, &cache.plan.shape.sizes);
-    let asks_more = prefetch.is_some() || exclusive || serving.is_some();
+    let asks_more = prefetch.is_some() || exclusive || serving.is_some() || allocator.is_some();
     workload.plan.foretold = foretold::foretold(inputs, &workload, &cache.plan, &placement, asks_more);
     if let (Some(shared), Some(room)) = (&mut cache.plan.shared_with_kv, kv_room) {
         // Both have what either was given.
@@ -263,6 +280,7 @@ fn finished(
             exclusive,
         },
         prefetch,
+        allocator,
         ledger: booked.ledger,
         quality: quality::quality(&whole),
         cost,

@@ -95,6 +95,9 @@ impl Plan {
         if let Some(shared) = &mut self.cache.shared_with_kv {
             shared.bytes += crate::units::Bytes::new(grown);
         }
+        if let Some(allocator) = &mut self.allocator {
+            allocator.capacity += crate::units::Bytes::new(grown);
+        }
         (grown > 0 || moved).then_some(())
     }
 }

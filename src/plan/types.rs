@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::allocator::AllocatorPlan;
 use super::foretold::Foretold;
 use super::model::WholeModel;
 use super::serving::ServingPlan;
@@ -45,6 +46,8 @@ pub struct Plan {
     pub cache: CachePlan,
     /// Prefetching; `None` where nothing is ever fetched ahead.
     pub prefetch: Option<PrefetchPlan>,
+    /// What serves requests for GPU memory; `None` where nothing is lost, as the ledger assumes.
+    pub allocator: Option<AllocatorPlan>,
     /// What is replayed.
     pub workload: WorkloadPlan,
     /// Requests and who serves them; `None` where sequences are replayed one after another.
@@ -248,6 +251,12 @@ pub struct WorkloadPlan {
 }
 
 impl Plan {
+    /// The cache, writing down what it evicts where someone wants to know.
+    pub fn watched<P: Policy>(&self, cache: ExpertCache<P>) -> ExpertCache<P> {
+        let is_watched = self.placement.exclusive || self.allocator.is_some();
+        if is_watched { cache.telling_evictions() } else { cache }
+    }
+
     /// The expert cache at the start of the run.
     pub fn build_cache(&self) -> ExpertCache<Box<dyn Policy>> {
         let future = self.workload.future.as_ref();

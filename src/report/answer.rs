@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::allocator;
 use super::bottleneck::{Bound, bottleneck, bound};
 use super::cost::cheapest;
 use super::format::{counted, ratio, size};
@@ -36,9 +37,12 @@ const MODELS_MAX: usize = 8;
 
 /// Sentences in Markdown; at least one.
 pub(super) fn answer(rows: &[Row]) -> Vec<String> {
-    if serving::is_serving(rows) {
-        return serving::answer(rows);
-    }
+    let mut sentences = if serving::is_serving(rows) { serving::answer(rows) } else { replayed(rows) };
+    sentences.extend(allocator::answer(rows));
+    sentences
+}
+
+fn replayed(rows: &[Row]) -> Vec<String> {
     let varying = Varying::of(rows);
     let ran = ran(rows);
     let mut models: BTreeMap<(&str, &str), Vec<&Ran<'_>>> = BTreeMap::new();

@@ -17,11 +17,14 @@ pub(super) enum Bound {
     Cpu,
     /// The engine's own time.
     Overheads,
+    /// Blocks of GPU memory are moved together.
+    Compaction,
 }
 
 impl Bound {
     /// In the order in which shares are shown.
-    pub(super) const ALL: [Self; 5] = [Self::Gpu, Self::HostLink, Self::Nvme, Self::Cpu, Self::Overheads];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Gpu, Self::HostLink, Self::Nvme, Self::Cpu, Self::Overheads, Self::Compaction];
 
     /// Its share of the time.
     pub(super) fn share_ns(self, shares: &TimeShares) -> u64 {
@@ -31,6 +34,7 @@ impl Bound {
             Self::Nvme => shares.wait_nvme_ns,
             Self::Cpu => shares.wait_cpu_ns,
             Self::Overheads => shares.overhead_ns,
+            Self::Compaction => shares.compaction_ns,
         }
     }
 
@@ -42,6 +46,7 @@ impl Bound {
             Self::Nvme => "waiting for NVMe",
             Self::Cpu => "waiting for CPU",
             Self::Overheads => "overheads",
+            Self::Compaction => "compaction",
         }
     }
 
@@ -53,6 +58,7 @@ impl Bound {
             Self::Nvme => "NVMe",
             Self::Cpu => "CPU",
             Self::Overheads => "the engine's overheads",
+            Self::Compaction => "compaction of GPU memory",
         }
     }
 
@@ -66,6 +72,7 @@ impl Bound {
             Self::Nvme => " is waiting for reads",
             Self::Cpu => " is waiting for the CPU",
             Self::Overheads => "",
+            Self::Compaction => " is compaction of GPU memory",
         };
         format!("{share} % of {unit}{what}")
     }
@@ -77,7 +84,7 @@ impl Bound {
             Self::HostLink => Some("h2d"),
             Self::Nvme => Some("nvme"),
             Self::Cpu => Some("cpu"),
-            Self::Overheads => None,
+            Self::Overheads | Self::Compaction => None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::format::{counted, span};
 use super::serving::figures;
-use crate::metrics::{Capacity, CapacityProbe, LimitFound};
+use crate::metrics::{Capacity, CapacityProbe, LimitFound, Outcome};
 
 /// A rate of thousandths of a request a second, with three digits.
 fn rate(millihertz: u64) -> String {
@@ -47,15 +47,17 @@ pub fn capacity_text(capacity: &Capacity) -> String {
     }
     if let Some(refused) = capacity.refused_millihertz.and_then(|rate| capacity.probe(rate)) {
         let at = rate(refused.rate_millihertz);
-        match worst(refused) {
-            Some(limit) => {
-                let _ =
-                    writeln!(text, "At {at} requests/s {} breaks: {}.", limit.limit, span(limit.found_ns));
+        let _ = match (&refused.row.outcome, worst(refused)) {
+            (Outcome::CannotRun(reasons), _) => {
+                writeln!(text, "At {at} requests/s it cannot run: {}.", reasons.join("; "))
             }
-            None => {
-                let _ = writeln!(text, "At {at} requests/s {} requests are turned away.", refused.rejected);
+            (_, Some(limit)) => {
+                writeln!(text, "At {at} requests/s {} breaks: {}.", limit.limit, span(limit.found_ns))
             }
-        }
+            (_, None) => {
+                writeln!(text, "At {at} requests/s {} requests are turned away.", refused.rejected)
+            }
+        };
     }
     if let Some(limit) = capacity.limit {
         let _ = writeln!(text, "The limit is {}.", limit.words());

@@ -1,5 +1,6 @@
 //! `results.csv`: one line per row, integers exact, rates with fixed decimals, an empty cell where nothing is known.
 
+use super::allocator;
 use super::cost;
 use super::format::{ms, per_second, percent, ratio};
 use super::meta::{ReportMeta, axis_value};
@@ -153,13 +154,16 @@ fn per_token_ms(summary: &Summary, ns: u64) -> String {
 }
 
 /// The header: `index`, one column per axis key, then the fixed columns. An axis whose key is also the name of a fixed
-/// column gets the prefix `axis.`, so that no name stands twice. Columns of load stand only in a serving sweep; those of
-/// costs are last.
-fn header(keys: &[String], is_serving: bool) -> Vec<String> {
+/// column gets the prefix `axis.`, so that no name stands twice. Columns of load and of allocators stand only in sweeps that
+/// have them; those of costs are last.
+fn header(keys: &[String], rows: &[Row]) -> Vec<String> {
     let mut fixed: Vec<&str> =
         CONFIG.iter().map(|(name, _)| *name).chain(RESULTS.iter().map(|(name, _)| *name)).collect();
-    if is_serving {
+    if serving::is_serving(rows) {
         fixed.extend(serving::COLUMNS.iter().map(|(name, _)| *name));
+    }
+    if allocator::is_allocating(rows) {
+        fixed.extend(allocator::COLUMNS.iter().map(|(name, _)| *name));
     }
     fixed.extend(cost::COLUMNS.iter().map(|(name, _)| *name));
     let axis = |key: &String| {
@@ -172,7 +176,7 @@ fn header(keys: &[String], is_serving: bool) -> Vec<String> {
     names
 }
 
-fn cells(keys: &[String], row: &Row, is_serving: bool) -> Vec<String> {
+fn cells(keys: &[String], row: &Row, (is_serving, is_allocating): (bool, bool)) -> Vec<String> {
     let mut cells = vec![row.index.to_string()];
     cells.extend(keys.iter().map(|key| axis_value(row, key).to_owned()));
     cells.extend(CONFIG.iter().map(|(_, fill)| fill(row)));
@@ -185,6 +189,12 @@ fn cells(keys: &[String], row: &Row, is_serving: bool) -> Vec<String> {
                 .map(|(_, fill)| under_load.map_or_else(String::new, |serving| fill(row, serving))),
         );
     }
+    if is_allocating {
+        let allocated = allocator::allocated(row);
+        cells.extend(allocator::COLUMNS.iter().map(|(_, fill)| {
+            allocated.map_or_else(String::new, |(summary, allocator)| fill(summary, allocator))
+        }));
+    }
     cells.extend(cost::COLUMNS.iter().map(|(_, fill)| fill(row)));
     cells
 }
@@ -195,12 +205,12 @@ fn cells(keys: &[String], row: &Row, is_serving: bool) -> Vec<String> {
 /// When the encoder fails, which writing to memory does not.
 pub fn csv(meta: &ReportMeta, rows: &[Row]) -> Result<Vec<u8>> {
     let keys = meta.axis_keys(rows);
-    let is_serving = serving::is_serving(rows);
+    let has = (serving::is_serving(rows), allocator::is_allocating(rows));
     let failed = |cause: String| Error::new(format!("cannot encode results.csv: {cause}"));
     let mut writer = ::csv::Writer::from_writer(Vec::new());
-    writer.write_record(header(&keys, is_serving)).map_err(|cause| failed(cause.to_string()))?;
+    writer.write_record(header(&keys, rows)).map_err(|cause| failed(cause.to_string()))?;
     for row in rows {
-        writer.write_record(cells(&keys, row, is_serving)).map_err(|cause| failed(cause.to_string()))?;
+        writer.write_record(cells(&keys, row, has)).map_err(|cause| failed(cause.to_string()))?;
     }
     writer.into_inner().map_err(|cause| failed(cause.to_string()))
 }

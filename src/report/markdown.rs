@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::allocator;
 use super::answer::answer;
 use super::bottleneck::Bound;
 use super::format::{counted, percent, ratio};
@@ -102,12 +103,32 @@ fn results(text: &mut String, meta: &ReportMeta, rows: &[Row]) {
     }
     if is_serving {
         under_load(text, &shown);
+        allocators(text, &shown);
         return;
     }
     text.push_str(
         "\nTPOT is the mean time per output token of a sequence; p50, min and max are over sequences.\n",
     );
     time_shares(text, &shown);
+    allocators(text, &shown);
+}
+
+/// What allocators of GPU memory lost, where any was simulated.
+fn allocators(text: &mut String, shown: &[&Row]) {
+    let (titles, lines) = allocator::table(shown);
+    if titles.is_empty() {
+        return;
+    }
+    let _ = write!(text, "\n## What the allocator loses\n\n| point | {} |\n|---|---|", titles.join(" | "));
+    text.push_str(&"---:|".repeat(titles.len() - 1));
+    text.push('\n');
+    for (index, cells) in lines {
+        let _ = writeln!(text, "| {index} | {} |", cells.join(" | "));
+    }
+    text.push_str(
+        "\nLost is the share of reserved memory that nobody asked for, mean over passes. The latency is that of a decode \
+         pass, or between tokens under load.\n",
+    );
 }
 
 /// What the points are expected to lose of their models' scores, each combination of reasons once, and where that is

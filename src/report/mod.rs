@@ -7,6 +7,7 @@
 //! Left out on purpose: no report computes a result. What is not in a row is not shown.
 
 mod advice;
+mod allocator;
 mod answer;
 mod bottleneck;
 mod capacity;

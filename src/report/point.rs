@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::allocator;
 use super::bottleneck::{Bound, bottleneck, shares};
 use super::cost;
 use super::format::{per_second, percent, ratio, size, span};
@@ -44,6 +45,7 @@ pub(super) fn described(row: &Row) -> String {
             let (mut hits, mut carried) = (String::new(), String::new());
             experts(&mut hits, summary);
             devices(&mut carried, summary);
+            summary.allocator.iter().for_each(|found| allocator::describe(&mut carried, found));
             serving::describe(&mut text, row, &hits, &carried);
         }
         Outcome::Done(summary) => {
@@ -72,6 +74,7 @@ fn describe(text: &mut String, summary: &Summary) {
     experts(text, summary);
     time(text, summary);
     devices(text, summary);
+    summary.allocator.iter().for_each(|found| allocator::describe(text, found));
 }
 
 /// What the expert cache and prefetching did.

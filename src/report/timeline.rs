@@ -143,7 +143,11 @@ fn details(activity: Activity) -> (Option<u32>, Option<u32>, Option<&'static str
             };
             (Some(layer), Some(expert), Some(found))
         }
-        Activity::Pass { .. } | Activity::Head | Activity::Wait(_) | Activity::Bus(_) => (None, None, None),
+        Activity::Pass { .. }
+        | Activity::Head
+        | Activity::Compaction
+        | Activity::Wait(_)
+        | Activity::Bus(_) => (None, None, None),
     }
 }
 
@@ -154,6 +158,7 @@ fn name(slice: &Slice) -> String {
         Activity::Pass { prefill: false, .. } => format!("token {}", slice.context),
         Activity::Stretch { layer } => format!("L{layer} attention+router"),
         Activity::Head => "output head".to_owned(),
+        Activity::Compaction => "compaction of GPU memory".to_owned(),
         Activity::Experts { layer, count, .. } if on_cpu => format!("L{layer} experts ({count} on CPU)"),
         Activity::Experts { layer, count, resident: true, .. } => {
             format!("L{layer} experts ({count} resident)")

@@ -83,6 +83,30 @@ choice! {
 }
 
 choice! {
+    /// What serves requests for GPU memory.
+    AllocatorRule {
+        /// Nothing is lost: what the ledger assumes.
+        Exact = "exact",
+        /// Fixed slots of the largest size of each class.
+        Slots = "slots",
+        /// Blocks cut from cached segments, as PyTorch's allocator does.
+        Caching = "caching",
+    }
+}
+
+choice! {
+    /// How the KV cache takes its memory.
+    KvGrowth {
+        /// All of it once, at the start.
+        Whole = "whole",
+        /// Block by block as contexts grow.
+        Blocks = "blocks",
+        /// Each layer's anew with every token, the old one given back after that.
+        Tokens = "tokens",
+    }
+}
+
+choice! {
     /// What a cache in host memory keeps of what GPU memory holds.
     Tiers {
         /// An expert that is copied to the GPU stays in host memory too, until it is evicted there.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use crate::error::{Error, Place, nearest_name};
 
-use super::{schema, schema_advise, schema_cost, schema_serving};
+use super::{schema, schema_advise, schema_allocator, schema_cost, schema_serving};
 
 /// A key that a scenario may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,7 @@ static KEYS: LazyLock<Vec<KeyDoc>> = LazyLock::new(|| {
         schema::PLACEMENT_KEYS,
         schema::CACHE_KEYS,
         schema::PREFETCH_KEYS,
+        schema_allocator::ALLOCATOR_KEYS,
         schema::WORKLOAD_KEYS,
         schema_serving::REQUESTS_KEYS,
         schema_serving::ROUTER_KEYS,

@@ -26,6 +26,7 @@ mod places;
 mod range;
 mod schema;
 mod schema_advise;
+mod schema_allocator;
 mod schema_cost;
 mod schema_serving;
 mod section;
@@ -36,8 +37,8 @@ mod values;
 
 pub use axes::{Axis, AxisValue};
 pub use choice::{
-    AdmissionRule, Between, CacheScope, CacheStart, Copies, ExpertHome, MissAction, NvmePath, Overcommit,
-    Overlap, ReplayMode, Router, Tiers,
+    AdmissionRule, AllocatorRule, Between, CacheScope, CacheStart, Copies, ExpertHome, KvGrowth, MissAction,
+    NvmePath, Overcommit, Overlap, ReplayMode, Router, Tiers,
 };
 pub use choice_advise::{AdviseStrategy, PlacementFamily};
 pub use choice_serving::{
@@ -56,6 +57,7 @@ pub use schema::{
     PrefetchSection, QuantSection, Scenario, WorkloadSection,
 };
 pub use schema_advise::AdviseSection;
+pub use schema_allocator::AllocatorSection;
 pub use schema_cost::CostSection;
 pub use schema_serving::{
     KvSection, ParallelSection, RequestsSection, RouterSection, SchedulerSection, SloSection,

@@ -15,6 +15,7 @@ use super::choice::{
 };
 use super::money::Dollars;
 use super::schema_advise::AdviseSection;
+use super::schema_allocator::AllocatorSection;
 use super::schema_cost::CostSection;
 use super::schema_serving::{
     KvSection, ParallelSection, RequestsSection, RouterSection, SchedulerSection, SloSection,
@@ -47,6 +48,8 @@ section! {
         cache: CacheSection,
         /// `[prefetch]`
         prefetch: PrefetchSection,
+        /// `[allocator]`
+        allocator: AllocatorSection,
         /// `[workload]`
         workload: WorkloadSection,
         /// `[requests]`

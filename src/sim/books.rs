@@ -29,10 +29,19 @@ pub(super) struct Books {
     /// Shares of the pass that is running.
     current: TimeShares,
     token_latencies_ns: Vec<u64>,
+    /// The same without the time of compactions, where there may be some.
+    pub(super) latencies_without_ns: Vec<u64>,
+    /// Whether there may be.
+    may_compact: bool,
     sequences: Vec<SequenceSummary>,
 }
 
 impl Books {
+    /// Empty books of a run whose memory may be compacted, or of any other.
+    pub(super) fn new(may_compact: bool) -> Self {
+        Self { may_compact, ..Self::default() }
+    }
+
     pub(super) fn counts(&mut self, phase: Phase) -> &mut AccessCounts {
         match phase {
             Phase::Prefill => &mut self.prefill,
@@ -64,6 +73,16 @@ impl Books {
         self.current.exchange_ns += span.as_ns();
     }
 
+    /// The GPU stream moved blocks of its memory together.
+    pub(super) fn compacted(&mut self, span: SimDuration) {
+        self.current.compaction_ns += span.as_ns();
+    }
+
+    /// Time of all compactions so far.
+    pub(super) fn compaction_ns(&self) -> u64 {
+        self.prefill_time.compaction_ns + self.decode_time.compaction_ns + self.current.compaction_ns
+    }
+
     /// Closes the books of a pass that took `span`, which its shares must add up to.
     pub(super) fn close_pass(&mut self, pass: &Work, span: SimDuration, decode_before: (u64, u64)) {
         let shares = std::mem::take(&mut self.current);
@@ -81,6 +100,9 @@ impl Books {
             Phase::Decode => {
                 self.decode_time.add(&shares);
                 self.token_latencies_ns.push(span.as_ns());
+                if self.may_compact {
+                    self.latencies_without_ns.push(span.as_ns() - shares.compaction_ns);
+                }
                 sequence.decode_tokens += pass.rows;
                 sequence.decode_passes += 1;
                 sequence.decode_ns += span.as_ns();
@@ -114,6 +136,7 @@ impl Books {
             overshoot_bytes_max: overshoot,
             engine_events: events,
             prefetch,
+            allocator: None,
             serving: None,
         }
     }

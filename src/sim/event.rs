@@ -24,6 +24,8 @@ impl Device {
 pub(super) enum Happening {
     /// A pass begins.
     PassBegins,
+    /// Blocks of GPU memory have been moved together: the pass goes on.
+    Compacted,
     /// The stretch before the experts of the current layer has computed on the GPU: the router's choice is known.
     Routed,
     /// All GPUs have what they need of the tokens: the layer event may begin.
@@ -47,7 +49,9 @@ impl Event for Happening {
         match self {
             Self::DeviceDone(Device::Cpu) => Rank::ComputeDone,
             Self::DeviceDone(_) | Self::BusTick(_) => Rank::TransferDone,
-            Self::Routed | Self::ResidentDone | Self::MissingDone | Self::PassDone => Rank::ComputeDone,
+            Self::Routed | Self::ResidentDone | Self::MissingDone | Self::PassDone | Self::Compacted => {
+                Rank::ComputeDone
+            }
             Self::PassBegins | Self::Dispatched | Self::LayerBegins => Rank::Dispatch,
         }
     }

@@ -46,6 +46,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
             self.forgo_what_does_not_stay();
             self.routing.close_event(&mut self.cache, layer, &mut self.event.number);
             self.take_back();
+            self.allocate_experts();
         }
     }
 

@@ -15,6 +15,7 @@
 //!
 //! In every case an NVMe read of one expert overlaps the copy of another, since they use different devices.
 
+mod allocating;
 mod books;
 mod cost;
 mod cpu;
@@ -30,5 +31,7 @@ mod prefetching;
 mod recorder;
 mod run;
 mod serve;
+mod vram;
+mod vram_history;
 
 pub use run::{record, simulate};

@@ -23,6 +23,8 @@ pub(super) enum Pause {
     LayerDone,
     /// The pass is over, or its part of it.
     PassDone,
+    /// A request for GPU memory could not be served: the run is over.
+    OutOfMemory,
 }
 
 /// What is one GPU's own.
@@ -95,7 +97,7 @@ impl<'a> Part<'a> {
         } else {
             plan.build_cache()
         };
-        if plan.placement.exclusive { cache.telling_evictions() } else { cache }
+        plan.watched(cache)
     }
 
     /// Bytes for experts beside the KV cache.

@@ -24,6 +24,8 @@ pub(super) enum Launch {
     Stretch,
     /// What follows the last MoE layer.
     Head,
+    /// Blocks of GPU memory are moved together.
+    Compaction,
     /// Everything of the current layer event that can compute at once.
     Resident,
     /// The missing expert of this index has arrived, and with it the last where they compute together.
@@ -234,6 +236,7 @@ impl<I: ExpertNumber> Simulation<'_, I> {
         let activity = match launch {
             Launch::Stretch => Activity::Stretch { layer },
             Launch::Head => Activity::Head,
+            Launch::Compaction => Activity::Compaction,
             Launch::Resident => {
                 let fates = [Fate::Prefetched, Fate::Substitute, Fate::Degrade];
                 let others: usize = fates.into_iter().map(|fate| self.event.of_fate(fate).count()).sum();

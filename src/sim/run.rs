@@ -10,6 +10,7 @@ use super::pace::{Part, Pause};
 use super::prefetching::Prefetching;
 use super::recorder::{Launch, Recorder};
 use super::serve::serve;
+use super::vram::Vram;
 use crate::cache::replay::{Routing, Selection};
 use crate::cache::{ExpertCache, Policy};
 use crate::engine::Engine;
@@ -76,6 +77,8 @@ pub(super) struct Simulation<'a, I> {
     /// Tag of the last of them.
     pub(super) copied_back: u32,
     pub(super) prefetching: Option<Prefetching>,
+    /// GPU memory, where what an allocator loses of it is simulated.
+    pub(super) vram: Option<Box<Vram<'a>>>,
     /// Of the caches before this one, where each sequence has its own.
     overshoot_max: u64,
     pub(super) books: Books,
@@ -107,6 +110,9 @@ pub(super) struct Simulation<'a, I> {
 impl<'a, I: ExpertNumber> Simulation<'a, I> {
     pub(super) fn new(plan: &'a Plan, ids: &'a [I], part: Part<'a>) -> Self {
         let workload = &plan.workload;
+        let cache = part.cache(plan);
+        let allocator = plan.allocator.as_ref();
+        let vram = allocator.map(|allocator| Box::new(Vram::with_experts(allocator, &cache)));
         let routing = Routing::new(&workload.trace, ids, workload.future.as_deref(), plan.cache.grouping);
         Self {
             plan,
@@ -114,15 +120,16 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
             engine: Engine::default(),
             gpu: SerialDevice::default(),
             fabric: Fabric::new(&plan.machine),
-            cache: part.cache(plan),
+            cache,
             dram: plan.placement.dram.as_ref().map(|dram| dram.build(&[])),
             assumed: plan.cache.hit_rate_ppm.map(AssumedHits::new),
             foretold: workload.foretold.as_deref().map(|needs| ForetoldHits::new(needs, &plan.cache.shape)),
             copying_back: 0,
             copied_back: 0,
             prefetching: plan.prefetch.as_ref().map(|prefetch| Prefetching::new(prefetch, plan)),
+            vram,
             overshoot_max: 0,
-            books: Books::default(),
+            books: Books::new(allocator.is_some()),
             part,
             picked: Vec::new(),
             pass: 0,
@@ -148,7 +155,12 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         for (index, pass) in passes.iter().enumerate() {
             self.work.set(pass, passes.get(index + 1));
             self.begin(self.engine.now());
-            self.turn()?;
+            if self.turn()? == Pause::OutOfMemory {
+                break;
+            }
+        }
+        if let Some(summary) = self.out_of_memory() {
+            return Ok((summary, self.recorder));
         }
         // A prefetch in vain may outlast the last token: nobody waits for its end.
         let span = self.engine.now().since(SimTime::ZERO);
@@ -164,8 +176,13 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         links.extend(self.fabric.usage(span));
         let foretold = self.foretold.as_ref().map_or(0, ForetoldHits::overshoot_max);
         let overshoot = self.overshoot_max.max(self.cache.overshoot_max()).max(foretold);
+        let allocator = self.allocator_summary();
         let prefetch = self.prefetching.map(Prefetching::into_counts).unwrap_or_default();
-        let summary = self.books.summarise(links, span, overshoot, self.engine.dispatched(), prefetch);
+        let mut summary = self.books.summarise(links, span, overshoot, self.engine.dispatched(), prefetch);
+        summary.allocator = allocator;
+        if let Some(allocator) = &mut summary.allocator {
+            allocator.latency_ns = summary.token_latency_ns;
+        }
         (summary, self.recorder)
     }
 
@@ -179,6 +196,7 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         while let Some(happening) = self.engine.next()? {
             match happening {
                 Happening::PassBegins => self.begin_pass(),
+                Happening::Compacted => self.begin_layers(),
                 Happening::Routed => self.routed(),
                 Happening::Dispatched => self.dispatched(),
                 Happening::LayerBegins => self.layer_begins(),
@@ -238,6 +256,12 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         self.decode_before = (self.books.decode.lookups, self.books.decode.hits);
         self.books.counts(self.work.phase).tokens += self.work.rows;
         self.layer = self.part.layers.start;
+        if !self.allocate_pass() {
+            self.begin_layers();
+        }
+    }
+
+    fn begin_layers(&mut self) {
         self.plan.costs.stretch_costs(&self.work, &mut self.stretch_costs);
         let first = self.part.layers.start == 0;
         let once = self.plan.costs.overheads().of_pass(self.work.sequences());
@@ -245,10 +269,16 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
     }
 
     fn begin_sequence(&mut self, is_another: bool) {
+        if is_another {
+            self.vram.iter_mut().for_each(|vram| vram.begin_sequence());
+        }
         if is_another && self.plan.cache.clear_between {
             self.overshoot_max = self.overshoot_max.max(self.cache.overshoot_max());
             let cache = self.plan.rebuild_cache(self.pass, self.event.number);
-            self.cache = if self.plan.placement.exclusive { cache.telling_evictions() } else { cache };
+            self.cache = self.plan.watched(cache);
+            if let Some(vram) = &mut self.vram {
+                vram.refill(&self.cache);
+            }
             if let Some(foretold) = &mut self.foretold {
                 foretold.clear();
             }
@@ -371,6 +401,8 @@ impl<'a, I: ExpertNumber> Simulation<'a, I> {
         let span = self.engine.now().since(self.pass_began);
         self.settle_wait();
         self.books.close_pass(&self.work, span, self.decode_before);
+        let now = self.engine.now();
+        self.vram.iter_mut().for_each(|vram| vram.end_pass(now));
         self.record_pass(self.pass_began);
         self.pass += 1;
         self.pause = Some(Pause::PassDone);

@@ -113,9 +113,12 @@ impl Search<'_> {
         let plan = plan(&point, self.inputs)?;
         let summary = simulate(&plan)?;
         let serving = summary.serving.clone().unwrap_or_default();
+        // A run that GPU memory ends serves nobody.
+        let all = plan.serving.as_ref().map_or(0, |serving| serving.requests.requests.len() as u64);
+        let turned_away = summary.out_of_memory().map_or(serving.requests.rejected, |_| all);
         let limits = self.question.limits.iter().map(|limit| found(limit, &serving)).collect();
         let row = row_of(self.index, point, plan, Some(summary));
-        let probe = CapacityProbe { rate_millihertz: rate, limits, rejected: serving.requests.rejected, row };
+        let probe = CapacityProbe { rate_millihertz: rate, limits, rejected: turned_away, row };
         (self.told)(&probe);
         Ok(Some(probe))
     }

@@ -35,7 +35,11 @@ pub fn explain_point(point: PointScenario, index: usize, inputs: &Inputs) -> Res
             runs.collect::<Vec<(Relief, Result<Summary>)>>()
         },
     );
-    let relieved = relieved.into_iter().map(|(relief, summary)| Ok(Relieved::new(relief, summary?)));
-    let reliefs = relieved.collect::<Result<Vec<Relieved>>>()?;
+    // One that runs out of GPU memory relieves nothing.
+    let relieved = relieved.into_iter().map(|(relief, summary)| {
+        let summary = summary?;
+        Ok(summary.out_of_memory().is_none().then(|| Relieved::new(relief, summary)))
+    });
+    let reliefs = relieved.collect::<Result<Vec<Option<Relieved>>>>()?.into_iter().flatten().collect();
     Ok(Explanation { row: row_of(index, point, plan, Some(as_it_is?)), reliefs })
 }

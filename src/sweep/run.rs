@@ -81,7 +81,7 @@ pub fn record_point(
     Ok((row_of(index, point, plan, summary), timeline))
 }
 
-/// The row of a point; without a summary it cannot run.
+/// The row of a point; without a summary, or with one of a run that GPU memory ended, it cannot run.
 pub fn row_of(index: usize, point: PointScenario, plan: Plan, summary: Option<Summary>) -> Row {
     let quality = summary.as_ref().map(|summary| plan.quality_after(summary));
     Row {
@@ -93,7 +93,10 @@ pub fn row_of(index: usize, point: PointScenario, plan: Plan, summary: Option<Su
         quality: quality.unwrap_or(plan.quality),
         cost: plan.cost,
         outcome: match summary {
-            Some(summary) => Outcome::Done(Box::new(summary)),
+            Some(summary) => match summary.out_of_memory() {
+                Some(reason) => Outcome::CannotRun(vec![reason.to_owned()]),
+                None => Outcome::Done(Box::new(summary)),
+            },
             None => Outcome::CannotRun(plan.problems),
         },
     }

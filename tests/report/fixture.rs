@@ -95,7 +95,7 @@ pub(crate) fn summary(hits_pct: u64, tpot_ns: u64) -> Summary {
             wait_nvme_ns: 0,
             wait_cpu_ns: 0,
             overhead_ns: decode_ns - decode_ns / 4 - decode_ns / 2,
-            exchange_ns: 0,
+            ..TimeShares::default()
         },
         token_latency_ns: Quantiles::of(sequences.to_vec()),
         tpot_ns: Quantiles::of(sequences.to_vec()),

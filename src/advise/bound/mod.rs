@@ -144,6 +144,7 @@ fn twin_of(plan: &Plan, kind: Twin) -> Plan {
         twin.placement.miss = MissPlan { action: MissAction::Skip, below_ppm: None, ..plan.placement.miss };
     }
     twin.prefetch = None;
+    twin.allocator = None;
     twin.workload.foretold = None;
     twin.placement.exclusive = false;
     twin

@@ -97,6 +97,9 @@ pub(in crate::plan) fn scale(plan: &mut Plan, parameter: Parameter, ppm: u64) {
         Parameter::GpuMemory => {
             plan.costs =
                 plan.costs.with_rates(|rates| GpuRates { memory: rates.memory.at_ppm(ppm), ..rates });
+            if let Some(compaction) = plan.allocator.as_mut().and_then(|all| all.compaction.as_mut()) {
+                compaction.memory = compaction.memory.at_ppm(ppm);
+            }
         }
         Parameter::GpuCompute => {
             plan.costs =

@@ -7,6 +7,7 @@ pub(super) mod advice_memory;
 pub(super) mod advice_rejected;
 #[cfg(test)]
 mod advice_tests;
+mod allocator_over_time;
 mod common;
 mod cost;
 pub(super) mod curve;
@@ -56,7 +57,7 @@ use crate::metrics::Row;
 type Picture = (&'static str, &'static str, fn(&Sheet<'_>) -> Option<Scene>);
 
 /// Of sequences replayed one after another.
-const PICTURES: [Picture; 7] = [
+const PICTURES: [Picture; 8] = [
     (tpot_vs_vram::NAME, tpot_vs_vram::TITLE, |sheet| Some(tpot_vs_vram::scene(sheet))),
     (throughput_vs_vram::NAME, throughput_vs_vram::TITLE, |sheet| Some(throughput_vs_vram::scene(sheet))),
     (time_shares::NAME, time_shares::TITLE, |sheet| Some(time_shares::scene(sheet))),
@@ -64,10 +65,11 @@ const PICTURES: [Picture; 7] = [
     (memory::NAME, memory::TITLE, |sheet| Some(memory::scene(sheet))),
     (pareto::NAME, pareto::TITLE, |sheet| Some(pareto::scene(sheet))),
     (cost::NAME, cost::TITLE, cost::scene),
+    (allocator_over_time::NAME, allocator_over_time::TITLE, allocator_over_time::scene),
 ];
 
 /// Of runs under load.
-const SERVING: [Picture; 8] = [
+const SERVING: [Picture; 9] = [
     (serving_latency::NAME, serving_latency::TITLE, serving_latency::scene),
     (serving_throughput::NAME, serving_throughput::TITLE, serving_throughput::scene),
     (serving_distribution::NAME, serving_distribution::TITLE, serving_distribution::scene),
@@ -79,6 +81,7 @@ const SERVING: [Picture; 8] = [
         only(capacities).is_none().then(|| hit_rate::scene(sheet))
     }),
     (cost::NAME, cost::TITLE, cost::scene),
+    (allocator_over_time::NAME, allocator_over_time::TITLE, allocator_over_time::scene),
 ];
 
 fn pictures(rows: &[Row]) -> &'static [Picture] {

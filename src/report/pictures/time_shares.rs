@@ -23,7 +23,7 @@ const MARGINS: (f64, f64, f64) = (44.0, 22.0, 24.0);
 /// Points of one setting: where each lies along the axis, and its shares in nanoseconds per token.
 struct Panel {
     label: String,
-    points: Vec<(f64, [f64; 5])>,
+    points: Vec<(f64, [f64; 6])>,
 }
 
 pub(super) fn scene(sheet: &Sheet<'_>) -> Scene {
@@ -100,8 +100,8 @@ fn entries(used: &[usize], left_out: usize) -> Vec<Entry> {
 }
 
 fn ink(index: usize) -> Ink {
-    // GPU green, link blue, drive orange, CPU purple, overheads brown.
-    Ink::tint(hue([2, 0, 1, 3, 6][index]), 0.8)
+    // GPU green, link blue, drive orange, CPU purple, overheads brown, compaction a colour of no device.
+    Ink::tint(hue([2, 0, 1, 3, 6, 4][index]), 0.8)
 }
 
 /// The points that decoded, in one panel for each setting, in the order of the sweep.

@@ -6,7 +6,9 @@ use super::flight::Flight;
 #[derive(Debug, Default)]
 pub(super) struct ServingBooks {
     /// Times between tokens, each with the number of requests that waited so long.
-    pub(super) gaps: Vec<(u64, u64)>,
+    pub(super) gaps: Gaps,
+    /// The same without the time of compactions, where there may be some.
+    pub(super) gaps_without: Gaps,
     pub(super) batch: Vec<u64>,
     pub(super) pass_tokens: Vec<u64>,
     pub(super) pass_ns: Vec<u64>,
@@ -20,32 +22,38 @@ pub(super) struct ServingBooks {
     pub(super) too_long: u64,
 }
 
-impl ServingBooks {
+/// Times, each with how often it occurred.
+#[derive(Debug, Default)]
+pub(super) struct Gaps(pub(super) Vec<(u64, u64)>);
+
+impl Gaps {
     /// A request waited so long for its next token.
     #[inline]
-    pub(super) fn gap(&mut self, ns: u64) {
-        match self.gaps.last_mut() {
+    pub(super) fn add(&mut self, ns: u64) {
+        match self.0.last_mut() {
             Some((last, times)) if *last == ns => *times += 1,
-            _ => self.gaps.push((ns, 1)),
+            _ => self.0.push((ns, 1)),
         }
         // Requests that decode together wait equally long, mostly; where they do not, the list is sorted now and then.
-        if self.gaps.len() == self.gaps.capacity() {
+        if self.0.len() == self.0.capacity() {
             self.condense();
         }
     }
 
     fn condense(&mut self) {
-        self.gaps.sort_unstable();
-        self.gaps.dedup_by(|one, kept| {
+        self.0.sort_unstable();
+        self.0.dedup_by(|one, kept| {
             let same = one.0 == kept.0;
             kept.1 += if same { one.1 } else { 0 };
             same
         });
-        if self.gaps.len() * 2 > self.gaps.capacity() {
-            self.gaps.reserve(self.gaps.len().max(1024));
+        if self.0.len() * 2 > self.0.capacity() {
+            self.0.reserve(self.0.len().max(1024));
         }
     }
+}
 
+impl ServingBooks {
     /// What preceded a pass: preemptions and moves of the KV cache. Counted even where no pass follows.
     pub(super) fn before(&mut self, flight: &Flight) {
         self.preemptions += flight.preempted();

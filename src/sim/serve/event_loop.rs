@@ -9,8 +9,8 @@ use super::slices::{Levels, Slices};
 use super::timer::Timer;
 use crate::engine::{Engine, Event, Rank};
 use crate::error::{Error, Result};
-use crate::metrics::Summary;
-use crate::plan::{Plan, ReplicaRouting, ServingPlan};
+use crate::metrics::{AllocatorSummary, Summary};
+use crate::plan::{KvPieces, Plan, ReplicaRouting, ServingPlan};
 use crate::serving::scheduler::{Arrival, Rejection, Scheduler};
 use crate::serving::{RequestId, RequestSet};
 use crate::units::{Bytes, SimDuration, SimTime};
@@ -50,6 +50,8 @@ pub(super) struct Serving<'a> {
     turn: usize,
     /// Lookups and hits when the last pass ended.
     lookups: (u64, u64),
+    /// The allocator that could not serve a request, which ends the run.
+    out_of_memory: Option<Box<AllocatorSummary>>,
 }
 
 /// Serves the requests of a plan.
@@ -88,6 +90,7 @@ pub(super) fn serve_by<'a>(
         next: 0,
         turn: 0,
         lookups: (0, 0),
+        out_of_memory: None,
     };
     run.run()
 }
@@ -110,6 +113,9 @@ impl Serving<'_> {
                 Happening::StageDone { replica, flight } => {
                     self.stage_done(usize::from(replica), usize::from(flight))?;
                 }
+            }
+            if self.out_of_memory.is_some() {
+                return Ok(Summary { allocator: self.out_of_memory, ..Summary::default() });
             }
             self.observe();
         }
@@ -210,7 +216,8 @@ impl Serving<'_> {
 
     fn try_pass(&mut self, index: usize) -> Result<()> {
         let now = self.engine.now();
-        let shared = self.plan.cache.shared_with_kv.is_some();
+        let pieces = self.plan.allocator.as_ref().map(|allocator| &allocator.kv);
+        let shared = self.plan.cache.shared_with_kv.is_some() || matches!(pieces, Some(KvPieces::Paged(_)));
         let replica = &mut self.replicas[index];
         replica.is_trying = false;
         let Some(flight) = replica.free_flight() else { return Ok(()) };
@@ -236,6 +243,7 @@ impl Serving<'_> {
             under_way.describe(&mut self.requests, |rank| shared.then_some(used[rank]));
             (under_way.is_under_way, under_way.stage, under_way.began) = (true, 0, now);
             let end = replica.time_stage(0, flight, now + swap)?;
+            self.out_of_memory = replica.stages[0].timer.out_of_memory();
             self.engine
                 .schedule_at(end, Happening::StageDone { replica: small(index), flight: small(flight) });
         }
@@ -280,6 +288,7 @@ impl Serving<'_> {
     fn enter(&mut self, index: usize, flight: usize, stage: usize) -> Result<()> {
         let start = self.engine.now().max(self.replicas[index].flights[flight].is_there);
         let end = self.replicas[index].time_stage(stage, flight, start)?;
+        self.out_of_memory = self.replicas[index].stages[stage].timer.out_of_memory();
         self.engine.schedule_at(end, Happening::StageDone { replica: small(index), flight: small(flight) });
         Ok(())
     }
@@ -289,6 +298,8 @@ impl Serving<'_> {
         let now = self.engine.now();
         let Self { replicas, requests, books, .. } = self;
         let replica = &mut replicas[index];
+        let may_compact = self.plan.allocator.is_some();
+        let paused: SimDuration = replica.stages.iter().map(|stage| stage.timer.compaction_time()).sum();
         let pass = &mut replica.flights[flight];
         pass.is_under_way = false;
         books.pass(pass, now.since(pass.began).as_ns());
@@ -301,9 +312,13 @@ impl Serving<'_> {
                 if progress.generated == 1 {
                     progress.first_token = now;
                 } else {
-                    books.gap(now.since(progress.last_token).as_ns());
+                    let gap = now.since(progress.last_token);
+                    books.gaps.add(gap.as_ns());
+                    if may_compact {
+                        books.gaps_without.add((gap - (paused - progress.paused)).as_ns());
+                    }
                 }
-                progress.last_token = now;
+                (progress.last_token, progress.paused) = (now, paused);
                 let count = progress.generated;
                 let last = requests.is_last(request, count);
                 if last {

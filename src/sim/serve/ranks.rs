@@ -11,7 +11,7 @@ use super::exchange::Exchanges;
 use super::timer::{GpuTime, LoadCounts, StageBooks, Timer};
 use crate::cache::replay::Selection;
 use crate::error::Result;
-use crate::metrics::Summary;
+use crate::metrics::{AllocatorSummary, Summary};
 use crate::plan::{Plan, ServingPlan};
 use crate::serving::Work;
 use crate::serving::parallel::RankLoad;
@@ -31,6 +31,8 @@ trait Rank {
     fn go_on(&mut self, at: SimTime);
     fn expert_bytes(&self) -> u64;
     fn lookups(&self) -> (u64, u64);
+    fn compaction_time(&self) -> SimDuration;
+    fn out_of_memory(&self) -> Option<Summary>;
     fn finish(self: Box<Self>, span: SimDuration) -> Summary;
 }
 
@@ -66,6 +68,14 @@ impl<I: ExpertNumber> Rank for Simulation<'_, I> {
         (prefill.lookups + decode.lookups, prefill.hits + decode.hits)
     }
 
+    fn compaction_time(&self) -> SimDuration {
+        Simulation::compaction_time(self)
+    }
+
+    fn out_of_memory(&self) -> Option<Summary> {
+        Simulation::out_of_memory(self)
+    }
+
     fn finish(self: Box<Self>, span: SimDuration) -> Summary {
         Simulation::finish(*self, span).0
     }
@@ -86,6 +96,10 @@ pub(super) struct Ranks<'a> {
     loads: Vec<RankLoad>,
     dealing: Dealing<'a>,
     load: LoadCounts,
+    /// Time of all compactions, of the rank that took longest in each pass.
+    paused: SimDuration,
+    /// The same of each rank before the pass.
+    paused_before: Vec<SimDuration>,
 }
 
 impl<'a> Ranks<'a> {
@@ -126,7 +140,19 @@ impl<'a> Ranks<'a> {
                 selections: vec![0; plan.cache.shape.layers as usize * experts],
                 ..LoadCounts::default()
             },
+            paused: SimDuration::ZERO,
+            paused_before: vec![SimDuration::ZERO; ep],
         }
+    }
+
+    /// Books the compactions of the pass that is over.
+    fn settle_compactions(&mut self) {
+        let mut longest = SimDuration::ZERO;
+        for (rank, before) in self.ranks.iter().zip(&mut self.paused_before) {
+            let all = rank.compaction_time();
+            longest = longest.max(all - std::mem::replace(before, all));
+        }
+        self.paused += longest;
     }
 
     /// Lets every rank come to its next pause; says when the slowest is there.
@@ -135,6 +161,9 @@ impl<'a> Ranks<'a> {
         for rank in &mut self.ranks {
             pause = rank.turn()?;
             latest = latest.max(rank.now());
+            if pause == Pause::OutOfMemory {
+                break;
+            }
         }
         Ok((pause, latest))
     }
@@ -215,10 +244,12 @@ impl Timer for Ranks<'_> {
                     self.ranks.iter_mut().for_each(|rank| rank.go_on(at + span));
                     layer += 1;
                 }
-                Pause::PassDone if self.is_last => {
-                    return Ok(at + exchanges.dense(2 * self.plan.costs.tail_layers()));
+                Pause::PassDone => {
+                    self.settle_compactions();
+                    let tail = if self.is_last { 2 * self.plan.costs.tail_layers() } else { 0 };
+                    return Ok(at + exchanges.dense(tail));
                 }
-                Pause::PassDone => return Ok(at),
+                Pause::OutOfMemory => return Ok(at),
             }
         }
     }
@@ -232,6 +263,14 @@ impl Timer for Ranks<'_> {
         self.ranks.iter().map(|rank| rank.lookups()).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
+    fn compaction_time(&self) -> SimDuration {
+        self.paused
+    }
+
+    fn out_of_memory(&self) -> Option<Box<AllocatorSummary>> {
+        self.ranks.iter().find_map(|rank| rank.out_of_memory()).and_then(|summary| summary.allocator)
+    }
+
     fn finish(self: Box<Self>, span: SimDuration) -> StageBooks {
         let mut books = StageBooks { load: self.load, ..StageBooks::default() };
         for (index, rank) in self.ranks.into_iter().enumerate() {
@@ -239,7 +278,7 @@ impl Timer for Ranks<'_> {
             let mut shares = summary.prefill_time;
             shares.add(&summary.decode_time);
             let time = GpuTime {
-                busy: SimDuration::from_ns(shares.gpu_compute_ns + shares.overhead_ns),
+                busy: SimDuration::from_ns(shares.gpu_compute_ns + shares.overhead_ns + shares.compaction_ns),
                 waited: SimDuration::from_ns(shares.waits_ns()),
                 exchanged: SimDuration::from_ns(shares.exchange_ns),
             };
@@ -259,6 +298,7 @@ impl Timer for Ranks<'_> {
                 books.decode_time = summary.decode_time;
                 books.links = summary.links;
                 books.prefetch = summary.prefetch;
+                books.allocator = summary.allocator;
             }
         }
         books

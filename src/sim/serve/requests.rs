@@ -3,7 +3,7 @@
 use crate::plan::ServingPlan;
 use crate::serving::{Request, RequestId};
 use crate::trace::RowRun;
-use crate::units::SimTime;
+use crate::units::{SimDuration, SimTime};
 
 /// Where a request has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(super) struct Progress {
     pub(super) begun: Option<SimTime>,
     pub(super) first_token: SimTime,
     pub(super) last_token: SimTime,
+    /// Time of all compactions of its replica until then.
+    pub(super) paused: SimDuration,
 }
 
 /// All requests.
@@ -51,6 +53,7 @@ impl<'a> Requests<'a> {
             begun: None,
             first_token: SimTime::ZERO,
             last_token: SimTime::ZERO,
+            paused: SimDuration::ZERO,
         };
         let progress = vec![expected; plan.requests.requests.len()];
         Self { plan, progress, runs: Vec::new() }

@@ -9,9 +9,10 @@ use std::ops::Range;
 use super::exchange::Exchanges;
 use super::timer::{GpuTime, LoadCounts, StageBooks, Timer};
 use crate::error::Result;
-use crate::metrics::{AccessCounts, TimeShares};
+use crate::metrics::{AccessCounts, AllocatorSummary, TimeShares};
 use crate::plan::{Plan, ServingPlan};
 use crate::serving::{ExpertShares, StretchCost, Work};
+use crate::sim::vram::Vram;
 use crate::trace::{Phase, RoutingCounts};
 use crate::units::{Bytes, LayerIndex, SimDuration, SimTime};
 
@@ -48,6 +49,9 @@ pub(super) struct Resident<'a> {
     expert_ns: Vec<u64>,
     /// All passes together, the slowest ranks and exchanges included.
     span: SimDuration,
+    /// Memory of the first GPU, where what an allocator loses of it is simulated.
+    vram: Option<Box<Vram<'a>>>,
+    paused: SimDuration,
     books: StageBooks,
 }
 
@@ -108,8 +112,20 @@ impl<'a> Resident<'a> {
             dense_ns: vec![0; layout.dp as usize],
             expert_ns: vec![0; layout.ep as usize],
             span: SimDuration::ZERO,
+            vram: plan.allocator.as_ref().map(|allocator| Box::new(Vram::new(allocator))),
+            paused: SimDuration::ZERO,
             books,
         }
+    }
+
+    /// Allocates what a pass needs; how long every GPU stands still for a compaction before it.
+    fn allocate(&mut self, work: &Work) -> SimDuration {
+        let Some(vram) = &mut self.vram else { return SimDuration::ZERO };
+        vram.begin_pass(work);
+        let (pause, _) = vram.take_pause().unwrap_or_default();
+        self.paused += pause;
+        self.dense_ns.iter_mut().for_each(|worked| *worked += pause.as_ns());
+        pause
     }
 
     /// Everything but the experts, layer by layer: the slowest data-parallel rank decides, then all-reduces follow.
@@ -272,6 +288,8 @@ impl Timer for Resident<'_> {
         let rows: u64 = works.iter().map(Work::own_rows).sum();
         let exchanges = Exchanges::of(self.serving, works, self.serving.top_k);
         let mut spent = Spent::default();
+        let compaction = self.allocate(&works[0]);
+        spent.span += compaction;
         if self.layers.start == 0 {
             // Ranks begin a pass together, so the one with the most requests holds up all.
             let most = works.iter().map(Work::sequences).max().unwrap_or(0);
@@ -306,10 +324,22 @@ impl Timer for Resident<'_> {
         shares.add(&TimeShares {
             gpu_compute_ns: spent.compute.as_ns(),
             overhead_ns: spent.overhead.as_ns(),
-            exchange_ns: (spent.span - spent.compute - spent.overhead).as_ns(),
+            exchange_ns: (spent.span - spent.compute - spent.overhead - compaction).as_ns(),
+            compaction_ns: compaction.as_ns(),
             ..TimeShares::default()
         });
-        Ok(start + spent.span)
+        let end = start + spent.span;
+        self.vram.iter_mut().for_each(|vram| vram.end_pass(end));
+        Ok(end)
+    }
+
+    fn compaction_time(&self) -> SimDuration {
+        self.paused
+    }
+
+    fn out_of_memory(&self) -> Option<Box<AllocatorSummary>> {
+        let vram = self.vram.as_ref().filter(|vram| vram.is_out_of_memory())?;
+        Some(Box::new(vram.summary()))
     }
 
     fn expert_bytes(&self) -> Bytes {
@@ -325,6 +355,7 @@ impl Timer for Resident<'_> {
         let gpus = self.gpus();
         let mut books = self.books;
         books.gpus = gpus;
+        books.allocator = self.vram.map(|vram| Box::new(vram.summary()));
         if let Routes::Shares(shares) = &self.routes {
             let tokens = books.prefill.tokens + books.decode.tokens;
             shares.spread(tokens, &mut books.load.selections);

@@ -40,6 +40,7 @@ impl Serving<'_> {
         let (slices, kv_mean_bytes) = slices.finish(crate::units::SimTime::ZERO + span, replicas);
         let gpu_use = gpu_use(&books, span);
         let own = &mut self.books;
+        let without = Quantiles::weighted(std::mem::take(&mut own.gaps_without.0));
         let serving = ServingSummary {
             load: self.serving.load.clone(),
             rate_millihertz: self.serving.rate_millihertz,
@@ -59,7 +60,7 @@ impl Serving<'_> {
             tpot_ns_percentiles: percentiles(latencies.tpot.clone()),
             ttft_ns: Quantiles::of(latencies.ttft),
             tpot_ns: Quantiles::of(latencies.tpot),
-            itl_ns: Quantiles::weighted(std::mem::take(&mut own.gaps)),
+            itl_ns: Quantiles::weighted(std::mem::take(&mut own.gaps.0)),
             e2e_ns: Quantiles::of(latencies.e2e),
             queue_ns: Quantiles::of(latencies.queue),
             passes: own.pass_ns.len() as u64,
@@ -85,7 +86,11 @@ impl Serving<'_> {
             slices,
             notes: self.serving.notes.clone(),
         };
-        Ok(whole(serving, &books, span, events))
+        let mut summary = whole(serving, &books, span, events);
+        if let Some(allocator) = &mut summary.allocator {
+            (allocator.latency_ns, allocator.latency_without_ns) = (summary.token_latency_ns, without);
+        }
+        Ok(summary)
     }
 
     fn counts(&self) -> (RequestCounts, TokenCounts) {
@@ -191,6 +196,7 @@ fn whole(serving: ServingSummary, books: &[Vec<StageBooks>], span: SimDuration, 
         summary.prefill_time = first.prefill_time;
         summary.decode_time = first.decode_time;
         summary.prefetch = first.prefetch;
+        summary.allocator.clone_from(&first.allocator);
         summary.links.clone_from(&first.links);
         if summary.links.is_empty() {
             let busy = first.gpus.first().map_or(SimDuration::ZERO, |gpu| gpu.busy);

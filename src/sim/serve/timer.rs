@@ -1,7 +1,7 @@
 //! What times the passes of one replica.
 
 use crate::error::Result;
-use crate::metrics::{AccessCounts, LinkUse, TimeShares};
+use crate::metrics::{AccessCounts, AllocatorSummary, LinkUse, TimeShares};
 use crate::serving::Work;
 use crate::units::{Bytes, SimDuration, SimTime};
 
@@ -43,6 +43,8 @@ pub(super) struct StageBooks {
     pub(super) overshoot_bytes_max: u64,
     pub(super) events: u64,
     pub(super) load: LoadCounts,
+    /// Of its first GPU, where it is simulated.
+    pub(super) allocator: Option<Box<AllocatorSummary>>,
 }
 
 /// Times the part of a pass that one pipeline stage of a replica has.
@@ -58,6 +60,16 @@ pub(super) trait Timer {
 
     /// Lookups and hits so far.
     fn lookups(&self) -> (u64, u64);
+
+    /// How long compactions of GPU memory have held up its passes so far.
+    fn compaction_time(&self) -> SimDuration {
+        SimDuration::ZERO
+    }
+
+    /// The allocator that could not serve a request, where there is one: the last pass came to no end.
+    fn out_of_memory(&self) -> Option<Box<AllocatorSummary>> {
+        None
+    }
 
     /// Closes the books of a run that took `span`.
     fn finish(self: Box<Self>, span: SimDuration) -> StageBooks;
