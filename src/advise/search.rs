@@ -126,7 +126,7 @@ impl Search<'_> {
         Ok(Some(fates))
     }
 
-    /// The fate of a simulated row for now; one that keeps the limits joins the front.
+    /// The fate of a simulated row as far as the front goes; one that keeps the limits joins it.
     fn judged(&self, number: u64, front: &mut Front) -> Fate {
         let Some(row) = self.rows.get(&number) else { return Fate::Open };
         if let Outcome::CannotRun(reasons) = &row.outcome {
