@@ -195,16 +195,18 @@ fn bounds_of(question: &Question, best: &[u64]) -> Vec<u64> {
     question.objectives.iter().zip(best).map(value).collect()
 }
 
-/// The member of the front that the deciding objective likes best; ties go by the other objectives in their order.
+/// The member of the front that the deciding objective likes best. Of equals the one that costs least quality, since all
+/// keep the limits; then by the other objectives in their order.
 fn recommended(search: &Search<'_>, fates: &[Fate]) -> Option<u64> {
     let question = search.question();
     let place = question.objectives.iter().position(|metric| *metric == question.prefer)?;
+    let quality = question.objectives.iter().position(|metric| *metric == Metric::QualityLoss);
     let of_front = (0_u64..).zip(fates).filter(|(_, fate)| **fate == Fate::Front);
     let ranked = of_front.filter_map(|(index, _)| {
         let vector = search.vector(search.rows.get(&index)?)?;
-        Some((vector[place], vector, index))
+        Some((vector[place], quality.map(|quality| vector[quality]), vector, index))
     });
-    ranked.min().map(|(_, _, index)| index)
+    ranked.min().map(|(.., index)| index)
 }
 
 /// The objective that says how fast a configuration is.

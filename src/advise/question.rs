@@ -101,6 +101,7 @@ impl Question {
             }
         };
         read.check(&limits, &objectives, serves);
+        read.one_gpu(&machines, serves);
         if let Some(error) = Error::join(read.errors) {
             return Err(error.in_file_order());
         }
@@ -147,6 +148,15 @@ impl Reader<'_> {
             }
         }
         found
+    }
+
+    /// Several GPUs share nothing but requests.
+    fn one_gpu(&mut self, machines: &[Machine], serves: bool) {
+        if !serves && let Some(machine) = machines.iter().find(|machine| machine.gpus > 1) {
+            let found = format!("advise.machines: found {:?} without requests.arrivals", machine.text);
+            let error = Error::at(self.point.places.of("advise.machines"), found);
+            self.errors.push(error.expected("requests.arrivals, like \"closed\" with requests.users = 1"));
+        }
     }
 
     /// Metrics that this workload does not have.

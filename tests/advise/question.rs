@@ -55,6 +55,21 @@ fn mistakes_are_told_at_their_places() {
             "scenarios/q.toml:3:21: advise.placements: found \"residents\", did you mean \"resident\"?",
         ),
         (
+            "advise.machines = [\"2 x rtx3090, ryzen-7950x, 64 GiB\"]",
+            &[],
+            "scenarios/q.toml:3:19: advise.machines: found \"2 x rtx3090, ryzen-7950x, 64 GiB\" without requests.arrivals, expected requests.arrivals, like \"closed\" with requests.users = 1",
+        ),
+        (
+            "advise.machines = [\"rtx4091, ryzen-7950x\"]",
+            &[],
+            "scenarios/q.toml:3:19: advise.machines: unknown GPU, CPU, drive or size of host memory \"rtx4091\", did you mean \"rtx4090\"?",
+        ),
+        (
+            "advise.layouts = [\"tq2\"]",
+            &[],
+            "scenarios/q.toml:3:18: advise.layouts: unknown degree \"tq\" in \"tq2\", did you mean \"tp\"?",
+        ),
+        (
             "hardware.gpu = \"rtx4090\"",
             &["price > 5 USD"],
             "--limit: price: found '>', expected '<', since less of it is better",

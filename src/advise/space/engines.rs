@@ -1,6 +1,7 @@
 //! What engines run: which placements, which quantisations, on how many GPUs. A recommendation must be something that can
 //! be started.
 
+use crate::catalogue::{EngineProfile, Entry, Overlap};
 use crate::scenario::PlacementFamily as Family;
 
 /// How weights are stored on disk.
@@ -115,6 +116,11 @@ pub(super) fn ability(engine: &str) -> Ability {
     })
 }
 
+/// Whether an engine copies while it computes.
+pub(super) fn overlaps(engine: &str) -> bool {
+    EngineProfile::find(engine).is_none_or(|profile| profile.overlap.value != Overlap::None)
+}
+
 /// Quantisations of each format, from the least to the most lossy.
 pub(super) const GGUF: &[&str] = &["q8_0", "q6_k", "q5_k_m", "q4_k_m", "iq4_xs", "q3_k_m", "q2_k"];
 pub(super) const TENSORS: &[&str] = &["bf16", "fp8", "int8", "nvfp4", "int4"];
@@ -147,7 +153,7 @@ pub(super) fn comes_in(quant: &str, format: Format) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::{EngineProfile, Entry, QuantScheme};
+    use crate::catalogue::QuantScheme;
 
     #[test]
     fn every_profile_has_its_abilities_and_every_quantisation_is_known() {

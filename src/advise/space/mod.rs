@@ -10,7 +10,7 @@ use self::layouts::{LayoutChoice, usual};
 use super::machine::{self, Machine};
 use super::question::Question;
 use crate::catalogue::{Entry, Gpu, ModelRow};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 use crate::metrics::advice::Metric;
 use crate::model::hf;
 use crate::plan::{Inputs, plan};
@@ -45,10 +45,10 @@ struct Own {
 /// Builds all candidates.
 ///
 /// # Errors
-/// A model that cannot be read, several GPUs without requests, and more candidates than a scenario may have points.
+/// A model that cannot be read, and more candidates than a scenario may have points.
 pub(super) fn space(scenario: &ScenarioFile, question: &Question, inputs: &Inputs) -> Result<Vec<Draft>> {
     let own = own(&scenario.point(0)?.scenario, inputs)?;
-    let machines = machines(question, &own)?;
+    let machines = machines(question, &own);
     let mut builder = Builder { scenario, question, inputs, own, drafts: Vec::new() };
     for model in builder.models() {
         for machine in &machines {
@@ -100,21 +100,16 @@ fn own(scenario: &Scenario, inputs: &Inputs) -> Result<Own> {
 }
 
 /// The machines that are written; else the scenario's; else all that a budget allows.
-fn machines(question: &Question, own: &Own) -> Result<Vec<Machine>> {
-    if !question.serves && question.machines.iter().any(|machine| machine.gpus > 1) {
-        let found = "advise.machines: found several GPUs without requests.arrivals";
-        return Err(Error::at(Place::none(), found)
-            .expected("requests.arrivals, like \"closed\" with requests.users = 1"));
-    }
+fn machines(question: &Question, own: &Own) -> Vec<Machine> {
     if !question.machines.is_empty() {
-        return Ok(question.machines.clone());
+        return question.machines.clone();
     }
     if let Some(gpu) = own.gpu {
-        return Ok(vec![Machine::of_scenario(Some(gpu), &gpu.id, own.layout.gpus())]);
+        return vec![Machine::of_scenario(Some(gpu), &gpu.id, own.layout.gpus())];
     }
     let price =
         question.limits.iter().filter(|limit| limit.metric == Metric::Price).map(|limit| limit.value).min();
-    Ok(machine::all(price))
+    machine::all(price)
 }
 
 struct Builder<'a> {
@@ -210,10 +205,10 @@ impl Builder<'_> {
             }
         };
         let policies = or(&self.question.policies, &["lru", "lfu-ema"]);
-        let predictors = or(
-            &self.question.predictors,
-            if self.question.serves { &["none"] } else { &["none", "previous-token"] },
-        );
+        // Where nothing is copied while the GPU computes, there is no time to prefetch in.
+        let prefetches = !self.question.serves && engines::overlaps(ability.engine);
+        let predictors =
+            or(&self.question.predictors, if prefetches { &["none", "previous-token"] } else { &["none"] });
         let (layers, is_dense) = model.shape;
         let unified = machine.gpu.is_some_and(|gpu| gpu.unified);
         let choices = Choices {

@@ -34,9 +34,27 @@ pub(super) fn trust(page: &mut Page, view: &View<'_>) {
         "",
         [Some(Sentence::new(text, &source)), unfitted(&trust.series)].into_iter().flatten().collect(),
     );
-    for series in &trust.series {
+    let shown = telling(&trust.series);
+    for series in &shown {
         page.item(&series.title, told(series));
     }
+    if shown.len() < count {
+        let text = format!("{} more are in docs/validation.md", count - shown.len());
+        page.say("", text, &source);
+    }
+}
+
+/// Series that get an item of their own.
+const SHOWN_MAX: usize = 4;
+
+/// The series that say most: those to which nothing was fitted first, and of these the ones with most rows; in the order of
+/// the data.
+fn telling(series: &[TrustSeries]) -> Vec<&TrustSeries> {
+    let mut ranked: Vec<(usize, &TrustSeries)> = series.iter().enumerate().collect();
+    ranked.sort_by_key(|(at, one)| (one.fitted > 0, std::cmp::Reverse(one.rows), *at));
+    ranked.truncate(SHOWN_MAX);
+    ranked.sort_by_key(|(at, _)| *at);
+    ranked.into_iter().map(|(_, one)| one).collect()
 }
 
 /// `12.3 %`.

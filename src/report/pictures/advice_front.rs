@@ -118,7 +118,9 @@ pub(super) fn scene(view: &View<'_>) -> Scene {
         labels.avoid(*place, 5.0);
     }
     emphasised(&mut scene, view, &placed, &mut labels);
-    let others = front.iter().filter(|(row, _)| Some(row.index) != advice.subject());
+    let beside = [&advice.cheaper, &advice.faster].map(|one| one.as_ref().map(|one| one.index));
+    let named = [advice.subject(), beside[0], beside[1]];
+    let others = front.iter().filter(|(row, _)| !named.contains(&Some(row.index)));
     for (row, place) in others {
         labels.write(&mut scene, *place, &row.index.to_string(), EM);
     }
