@@ -151,14 +151,19 @@ pub(super) fn answer(rows: &[Row]) -> Vec<String> {
         compacted.max_by_key(|(row, a)| (a.p99_effect_ns(), std::cmp::Reverse(row.index)))
     {
         let (with, without) = (most.latency_ns.p99, most.latency_without_ns.p99);
-        sentences.push(format!(
-            "**Compaction:** adds at most {} to the p99 of the latency (point {}: {} instead of {}, {} % more).",
-            span(most.p99_effect_ns()),
-            row.index,
-            span(with),
-            span(without),
-            percent(most.p99_effect_ns(), without, 1)
-        ));
+        let longest = all().map(|(_, allocator)| allocator.compaction_ns_max).max().unwrap_or(0);
+        let effect = match most.p99_effect_ns() {
+            0 => "too rare to reach the p99 of the latency".to_owned(),
+            ns => format!(
+                "adds at most {} to the p99 of the latency (point {}: {} instead of {}, {} % more)",
+                span(ns),
+                row.index,
+                span(with),
+                span(without),
+                percent(ns, without, 1)
+            ),
+        };
+        sentences.push(format!("**Compaction:** {effect}; the longest pause is {}.", span(longest)));
     }
     sentences
 }

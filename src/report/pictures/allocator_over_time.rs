@@ -33,13 +33,22 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
     let shown = spread(&all);
     let peak = shown.iter().map(|(_, allocator)| allocator.reserved_peak_bytes).max()?;
     let (unit_bytes, unit) = size_unit(peak);
+    let keys: Vec<String> = ReportMeta::default().axis_keys(sheet.rows);
     let mut scene = Scene::default();
     heading(&mut scene, &sheet.title(TITLE), &sheet.subtitle);
     let left_out = match all.len() - shown.len() {
         0 => String::new(),
         more => format!(" {more} more points are not drawn."),
     };
-    footnote(&mut scene, &format!("Means over the passes of each slice, as they end.{left_out}"));
+    let about = |key: &str, text: &'static str| {
+        if keys.iter().any(|known| known == key) { text } else { "" }
+    };
+    let segments = about("allocator.expandable_segments", " Segments are fixed or growing.");
+    let passes = about("allocator.compact_every", " Compacted every so many passes.");
+    footnote(
+        &mut scene,
+        &format!("Means over the passes of each slice, as they end.{segments}{passes}{left_out}"),
+    );
     let entries = entries(&shown);
     legend(&mut scene, &entries, TOP - 16.0, HEIGHT - 24.0);
     let right = WIDTH - legend_width(&entries) - 16.0;
@@ -52,7 +61,6 @@ pub(super) fn scene(sheet: &Sheet<'_>) -> Option<Scene> {
     };
     let longest = shown.iter().map(|(_, allocator)| end(allocator)).max().unwrap_or(0);
     let (unit_ns, unit_time) = time_unit(longest);
-    let keys: Vec<String> = ReportMeta::default().axis_keys(sheet.rows);
     for (index, (row, allocator)) in shown.iter().enumerate() {
         let corner = (24.0 + width * (index % columns) as f64, TOP + height * (index / columns) as f64);
         let panel = Panel {
@@ -86,14 +94,20 @@ fn bounds(shown: &[(&Row, &AllocatorSummary)], unit: f64) -> (f64, f64) {
     ((least - room * 0.1).max(0.0), most + room * 0.06)
 }
 
-/// The point, what varies, and how much is lost. A value without a unit is told with its key.
+/// The point, what varies, and how much is lost. Keys of the allocator are told in words, and of others those whose values
+/// have no unit.
 fn name(row: &Row, allocator: &AllocatorSummary, keys: &[String], room: f64) -> String {
-    let told = |key: &String| match axis_value(row, key) {
-        value if value.contains(' ') => value.to_owned(),
-        value => format!("{} {value}", last_part(key, keys)),
+    let told = |key: &String| match (key.as_str(), axis_value(row, key)) {
+        ("allocator.expandable_segments", "true") => "growing".to_owned(),
+        ("allocator.expandable_segments", _) => "fixed".to_owned(),
+        ("allocator.compact_every", "0") => "no compaction".to_owned(),
+        ("allocator.compact_every", passes) => format!("every {passes}"),
+        ("allocator.kind", kind) => kind.to_owned(),
+        (_, value) if value.contains(' ') => value.to_owned(),
+        (_, value) => short_label(&format!("{} {value}", last_part(key, keys))),
     };
     let values: Vec<String> = keys.iter().map(told).collect();
-    let setting = if values.is_empty() { allocator.kind.clone() } else { short_label(&values.join(", ")) };
+    let setting = if values.is_empty() { allocator.kind.clone() } else { values.join(", ") };
     let lost = ratio(u128::from(allocator.fragmentation_mean_ppm), 10_000, 1);
     fitted(&format!("{}: {setting}; {lost} % lost", row.index), 13.0, room)
 }
