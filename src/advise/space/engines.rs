@@ -21,6 +21,8 @@ pub(super) struct Ability {
     pub(super) engine: &'static str,
     pub(super) families: &'static [Family],
     pub(super) format: Format,
+    /// Cache policies that it has; any where none is named.
+    pub(super) policies: &'static [&'static str],
     /// Shares the layers of a model between GPUs.
     pub(super) several_gpus: bool,
     /// Offered where nobody names engines: replaying sequences, and under load.
@@ -37,12 +39,14 @@ const ALL: &[Family] = &[
 ];
 
 /// By the documentation of each engine; the sources are those of the profiles. llama.cpp splits layers over GPUs too, but one
-/// after another, which `parallel.pp` under load is another thing than.
+/// after another, which `parallel.pp` under load is another thing than; its expert cache is experimental
+/// (`--moe-cache-mib`, least recently used first). Profiles of research engines are offered to whoever names them.
 pub(super) const ABILITIES: &[Ability] = &[
     Ability {
         engine: "llama.cpp",
-        families: &[Family::Resident, Family::CpuLayers],
+        families: &[Family::Resident, Family::CpuLayers, Family::Cache, Family::CpuMisses],
         format: Format::Gguf,
+        policies: &["lru"],
         several_gpus: false,
         default: (true, false),
     },
@@ -50,6 +54,7 @@ pub(super) const ABILITIES: &[Ability] = &[
         engine: "ik_llama.cpp",
         families: &[Family::Resident, Family::CpuLayers],
         format: Format::Gguf,
+        policies: &[],
         several_gpus: false,
         default: (false, false),
     },
@@ -57,6 +62,7 @@ pub(super) const ABILITIES: &[Ability] = &[
         engine: "ktransformers",
         families: &[Family::CpuLayers, Family::CpuMisses],
         format: Format::Tensors,
+        policies: &[],
         several_gpus: false,
         default: (false, false),
     },
@@ -64,6 +70,7 @@ pub(super) const ABILITIES: &[Ability] = &[
         engine: "vllm",
         families: &[Family::Resident],
         format: Format::Tensors,
+        policies: &[],
         several_gpus: true,
         default: (true, true),
     },
@@ -71,6 +78,7 @@ pub(super) const ABILITIES: &[Ability] = &[
         engine: "sglang",
         families: &[Family::Resident],
         format: Format::Tensors,
+        policies: &[],
         several_gpus: true,
         default: (false, false),
     },
@@ -78,6 +86,7 @@ pub(super) const ABILITIES: &[Ability] = &[
         engine: "hf-eager",
         families: &[Family::Resident, Family::SingleBuffer],
         format: Format::Tensors,
+        policies: &[],
         several_gpus: false,
         default: (false, false),
     },
@@ -85,20 +94,23 @@ pub(super) const ABILITIES: &[Ability] = &[
         engine: "vram-cache",
         families: &[Family::Cache, Family::CpuMisses],
         format: Format::Any,
+        policies: &[],
         several_gpus: false,
-        default: (true, true),
+        default: (false, false),
     },
     Ability {
         engine: "direct-nvme",
         families: &[Family::Nvme],
         format: Format::Gguf,
+        policies: &[],
         several_gpus: false,
-        default: (true, false),
+        default: (false, false),
     },
     Ability {
         engine: "generic",
         families: ALL,
         format: Format::Any,
+        policies: &[],
         several_gpus: true,
         default: (false, false),
     },
@@ -111,6 +123,7 @@ pub(super) fn ability(engine: &str) -> Ability {
         engine: "",
         families: ALL,
         format: Format::Any,
+        policies: &[],
         several_gpus: true,
         default: (false, false),
     })
