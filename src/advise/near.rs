@@ -5,7 +5,7 @@
 use super::search::{Search, is_saturated};
 use crate::error::Result;
 use crate::metrics::Row;
-use crate::metrics::advice::{Limit, Metric, Neighbour, Relaxed};
+use crate::metrics::advice::{Limit, Metric, MetricUnit, Neighbour, Relaxed};
 
 /// Candidates that are simulated side by side.
 const ROUND: usize = 16;
@@ -105,7 +105,20 @@ impl Search<'_> {
         Ok(found)
     }
 
-    /// The fastest of the candidates with less of `metric` than the row has, whatever limits on speed it breaks.
+    /// Whether only limits of these metrics are broken, by the position of those that are.
+    fn only(&self, broken: &[usize], may_break: fn(Metric) -> bool) -> bool {
+        broken.iter().all(|limit| may_break(self.question().limits[*limit].metric))
+    }
+
+    /// Whether a candidate at its best breaks no limit of other metrics.
+    fn could_keep(&self, number: usize, may_break: fn(Metric) -> bool) -> bool {
+        let limits = self.question().limits.iter().zip(&self.candidates[number].best_of_limits);
+        limits
+            .into_iter()
+            .all(|(limit, best)| may_break(limit.metric) || limit.allows(limit.metric.badness(*best)))
+    }
+
+    /// The fastest of the candidates with less of `metric` than the row has. It may break limits on speed, and no others.
     pub(super) fn cheaper(&mut self, row: &Row, metric: Metric, speed: Metric) -> Result<Option<Neighbour>> {
         let Some(most) = metric.of(row) else { return Ok(None) };
         let place = self.question().objectives.iter().position(|of| *of == metric);
@@ -114,17 +127,19 @@ impl Search<'_> {
         let index = self.least(&Sought {
             bound: &|search, number| {
                 let best = &search.candidates[number].best;
-                (best[place] < most).then(|| best[of_speed])
+                (best[place] < most && search.could_keep(number, is_speed)).then(|| best[of_speed])
             },
-            number: &|_, row| {
-                let less = metric.of(row).is_some_and(|value| value < most);
+            number: &|search, row| {
+                let less = metric.of(row).is_some_and(|value| value < most)
+                    && search.only(&search.breaks(row), is_speed);
                 (less && !is_saturated(row)).then(|| speed.of(row).map(|value| speed.badness(value)))?
             },
         })?;
         Ok(self.neighbour(index, metric))
     }
 
-    /// The candidate with the least of `metric` among those that are clearly faster, whatever limits on price it breaks.
+    /// The candidate with the least of `metric` among those that are clearly faster. It may break limits on what it costs, and
+    /// no others.
     pub(super) fn faster(&mut self, row: &Row, metric: Metric, speed: Metric) -> Result<Option<Neighbour>> {
         let Some(now) = speed.of(row) else { return Ok(None) };
         // A tenth is what a person would notice, and more than predictions can tell apart.
@@ -137,10 +152,13 @@ impl Search<'_> {
         let index = self.least(&Sought {
             bound: &|search, number| {
                 let best = &search.candidates[number].best;
-                (best[of_speed] <= speed.badness(wanted)).then(|| best[place])
+                let could = best[of_speed] <= speed.badness(wanted) && search.could_keep(number, is_cost);
+                could.then(|| best[place])
             },
-            number: &|_, row| {
-                let faster = speed.of(row).is_some_and(is_faster) && !is_saturated(row);
+            number: &|search, row| {
+                let faster = speed.of(row).is_some_and(is_faster)
+                    && !is_saturated(row)
+                    && search.only(&search.breaks(row), is_cost);
                 faster.then(|| metric.of(row).map(|value| metric.badness(value)))?
             },
         })?;
@@ -151,4 +169,14 @@ impl Search<'_> {
         let row = self.rows.get(&index?)?;
         Some(Neighbour { index: row.index, metric, breaks: self.breaks(row) })
     }
+}
+
+/// A metric that says how fast a configuration is.
+fn is_speed(metric: Metric) -> bool {
+    matches!(metric.unit(), MetricUnit::Time | MetricUnit::TokenRate | MetricUnit::RequestRate)
+}
+
+/// A metric that says what it takes.
+fn is_cost(metric: Metric) -> bool {
+    !is_speed(metric) && metric != Metric::QualityLoss
 }

@@ -41,65 +41,26 @@ impl Question {
     /// Everything that is wrong with it, each at its place.
     pub(super) fn read(point: &PointScenario, more: &[String]) -> Result<Self> {
         let section = &point.scenario.advise;
-        let mut errors = Vec::new();
-        let mut names = |key: &str,
-                         written: &Option<Vec<String>>,
-                         known: &dyn Fn(&str) -> Option<String>,
-                         all: Vec<&str>| {
-            let mut found = Vec::new();
-            for name in written.iter().flatten() {
-                match known(name) {
-                    Some(id) => found.push(id),
-                    None => errors.push(
-                        Error::at(point.places.of(key), format!("{key}: unknown {name:?}"))
-                            .nearest(name, all.clone()),
-                    ),
-                }
-            }
-            found
-        };
-        let id = |row: &dyn Fn(&str) -> Option<String>, name: &str| row(name);
-        let models = names(
-            "advise.models",
-            &section.models,
-            &|name| id(&|n| ModelRow::find(n).map(|row| row.id.clone()), name),
-            ModelRow::names(),
-        );
-        let quants = names(
-            "advise.quants",
-            &section.quants,
-            &|name| QuantScheme::find(name).map(|row| row.id.clone()),
-            QuantScheme::names(),
-        );
-        let engines = names(
-            "advise.engines",
-            &section.engines,
-            &|name| EngineProfile::find(name).map(|row| row.id.clone()),
-            EngineProfile::names(),
-        );
-        let mut read = Reader { point, errors };
+        let mut read = Reader { point, errors: Vec::new() };
+        let models = read.rows::<ModelRow>("advise.models", section.models.as_deref());
+        let quants = read.rows::<QuantScheme>("advise.quants", section.quants.as_deref());
+        let engines = read.rows::<EngineProfile>("advise.engines", section.engines.as_deref());
         let machines = read.list("advise.machines", section.machines.as_deref(), machine);
         let layouts = read.list("advise.layouts", section.layouts.as_deref(), layout);
         let mut limits = read.list("advise.limits", section.limits.as_deref(), limit);
-        for text in more {
-            match limit(text) {
-                Ok(limit) => limits.push(limit),
-                Err(error) => read.errors.push(Error::at(Place::option("--limit"), error.to_string())),
+        limits.extend(more.iter().filter_map(|text| match limit(text) {
+            Ok(limit) => Some(limit),
+            Err(error) => {
+                read.errors.push(Error::at(Place::option("--limit"), error.to_string()));
+                None
             }
-        }
+        }));
         let serves = point.scenario.requests.arrivals.is_some();
         let objectives = match &section.objectives {
             Some(written) => read.list("advise.objectives", Some(written), metric),
             None => defaults(serves),
         };
-        let prefer = section.prefer.as_ref().map(|text| metric(text));
-        let prefer = match prefer.transpose() {
-            Ok(prefer) => prefer,
-            Err(error) => {
-                read.errors.push(error.within(&point.places.of("advise.prefer"), "advise.prefer"));
-                None
-            }
-        };
+        let prefer = section.prefer.as_ref().and_then(|text| read.one("advise.prefer", text, metric));
         read.check(&limits, &objectives, serves);
         read.one_gpu(&machines, serves);
         if let Some(error) = Error::join(read.errors) {
@@ -139,15 +100,25 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn one<T>(&mut self, key: &str, text: &str, read: impl Fn(&str) -> Result<T>) -> Option<T> {
+        let error = match read(text) {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        self.errors.push(error.within(&self.point.places.of(key), key));
+        None
+    }
+
     fn list<T>(&mut self, key: &str, written: Option<&[String]>, read: impl Fn(&str) -> Result<T>) -> Vec<T> {
-        let mut found = Vec::new();
-        for text in written.unwrap_or_default() {
-            match read(text) {
-                Ok(value) => found.push(value),
-                Err(error) => self.errors.push(error.within(&self.point.places.of(key), key)),
-            }
-        }
-        found
+        written.unwrap_or_default().iter().filter_map(|text| self.one(key, text, &read)).collect()
+    }
+
+    /// Ids of rows of the catalogue.
+    fn rows<T: Entry>(&mut self, key: &str, written: Option<&[String]>) -> Vec<String> {
+        self.list(key, written, |name| match T::find(name) {
+            Some(row) => Ok(row.id().to_owned()),
+            None => Err(Error::new(format!("unknown {name:?}")).nearest(name, T::names())),
+        })
     }
 
     /// Several GPUs share nothing but requests.
@@ -186,7 +157,8 @@ impl Question {
     /// Whether a metric is an objective only because nobody said otherwise.
     pub(super) fn is_only_default(&self, metric: Metric) -> bool {
         let limited = self.limits.iter().any(|limit| limit.metric == metric);
-        !self.objectives_given && !limited && !(self.prefer_given && self.prefer == metric)
+        let decides = self.prefer_given && self.prefer == metric;
+        !(self.objectives_given || limited || decides)
     }
 }
 

@@ -48,7 +48,7 @@ use std::sync::Arc;
 
 use crate::cache::PolicyRow;
 use crate::error::{Error, Result};
-use crate::memory::Tier;
+use crate::memory::{Ledger, Tier};
 use crate::metrics::ConfigLabels;
 use crate::prefetch::PredictorRow;
 use crate::scenario::{ExpertHome, PointScenario, Tiers};
@@ -262,9 +262,7 @@ fn finished(
         // Both have what either was given.
         shared.bytes = cache.capacity + room;
     }
-    let short = Tier::ALL.into_iter().filter(|tier| !timing.spills || *tier != Tier::Vram);
-    booked.problems.extend(short.filter_map(|tier| booked.ledger.shortfall(tier)));
-    booked.problems.extend(cache.problems.iter().cloned());
+    booked.problems.extend(problems(&booked.ledger, &cache, timing.spills));
     Ok(Plan {
         model: WholeModel::of(&whole),
         labels: labels(&model, &machine, &booked, &cache, &workload, prefetch.as_ref()),
@@ -289,6 +287,12 @@ fn finished(
         workload: workload.plan,
         serving: serving.map(Box::new),
     })
+}
+
+/// Tiers that are too small, but for GPU memory where it spills, and what the cache cannot do.
+fn problems(ledger: &Ledger, cache: &cache::Cache, spills: bool) -> Vec<String> {
+    let short = Tier::ALL.into_iter().filter(|tier| !spills || *tier != Tier::Vram);
+    short.filter_map(|tier| ledger.shortfall(tier)).chain(cache.problems.iter().cloned()).collect()
 }
 
 /// Requests and their routing.

@@ -36,8 +36,12 @@ pub(in crate::advise) fn keeps_up(plan: &Plan) -> Option<(u64, u64)> {
         batch *= 2;
     }
     let allowed = best * f64::from(serving.replicas) * SPARE;
-    let permille = |rate: f64| (rate * 1e3).round() as u64;
     (allowed < asked).then(|| (permille(asked), permille(allowed)))
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive rate, far below 2^53")]
+fn permille(rate: f64) -> u64 {
+    (rate * 1e3).round() as u64
 }
 
 /// Output tokens a second of an open load.

@@ -21,8 +21,6 @@ pub(super) struct Ability {
     pub(super) engine: &'static str,
     pub(super) families: &'static [Family],
     pub(super) format: Format,
-    /// Cache policies that it has; any where none is named.
-    pub(super) policies: &'static [&'static str],
     /// Shares the layers of a model between GPUs.
     pub(super) several_gpus: bool,
     /// Offered where nobody names engines: replaying sequences, and under load.
@@ -39,14 +37,13 @@ const ALL: &[Family] = &[
 ];
 
 /// By the documentation of each engine; the sources are those of the profiles. llama.cpp splits layers over GPUs too, but one
-/// after another, which `parallel.pp` under load is another thing than; its expert cache is experimental
-/// (`--moe-cache-mib`, least recently used first). Profiles of research engines are offered to whoever names them.
+/// after another, which `parallel.pp` under load is another thing than, and its expert cache (`--moe-cache-mib`) is experimental.
+/// Profiles of research engines are offered to whoever names them.
 pub(super) const ABILITIES: &[Ability] = &[
     Ability {
         engine: "llama.cpp",
-        families: &[Family::Resident, Family::CpuLayers, Family::Cache, Family::CpuMisses],
+        families: &[Family::Resident, Family::CpuLayers],
         format: Format::Gguf,
-        policies: &["lru"],
         several_gpus: false,
         default: (true, false),
     },
@@ -54,7 +51,6 @@ pub(super) const ABILITIES: &[Ability] = &[
         engine: "ik_llama.cpp",
         families: &[Family::Resident, Family::CpuLayers],
         format: Format::Gguf,
-        policies: &[],
         several_gpus: false,
         default: (false, false),
     },
@@ -62,7 +58,6 @@ pub(super) const ABILITIES: &[Ability] = &[
         engine: "ktransformers",
         families: &[Family::CpuLayers, Family::CpuMisses],
         format: Format::Tensors,
-        policies: &[],
         several_gpus: false,
         default: (false, false),
     },
@@ -70,7 +65,6 @@ pub(super) const ABILITIES: &[Ability] = &[
         engine: "vllm",
         families: &[Family::Resident],
         format: Format::Tensors,
-        policies: &[],
         several_gpus: true,
         default: (true, true),
     },
@@ -78,7 +72,6 @@ pub(super) const ABILITIES: &[Ability] = &[
         engine: "sglang",
         families: &[Family::Resident],
         format: Format::Tensors,
-        policies: &[],
         several_gpus: true,
         default: (false, false),
     },
@@ -86,7 +79,6 @@ pub(super) const ABILITIES: &[Ability] = &[
         engine: "hf-eager",
         families: &[Family::Resident, Family::SingleBuffer],
         format: Format::Tensors,
-        policies: &[],
         several_gpus: false,
         default: (false, false),
     },
@@ -94,7 +86,6 @@ pub(super) const ABILITIES: &[Ability] = &[
         engine: "vram-cache",
         families: &[Family::Cache, Family::CpuMisses],
         format: Format::Any,
-        policies: &[],
         several_gpus: false,
         default: (false, false),
     },
@@ -102,7 +93,6 @@ pub(super) const ABILITIES: &[Ability] = &[
         engine: "direct-nvme",
         families: &[Family::Nvme],
         format: Format::Gguf,
-        policies: &[],
         several_gpus: false,
         default: (false, false),
     },
@@ -110,7 +100,6 @@ pub(super) const ABILITIES: &[Ability] = &[
         engine: "generic",
         families: ALL,
         format: Format::Any,
-        policies: &[],
         several_gpus: true,
         default: (false, false),
     },
@@ -123,7 +112,6 @@ pub(super) fn ability(engine: &str) -> Ability {
         engine: "",
         families: ALL,
         format: Format::Any,
-        policies: &[],
         several_gpus: true,
         default: (false, false),
     })

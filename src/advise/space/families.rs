@@ -20,7 +20,7 @@ pub(super) struct Choices<'a> {
     pub(super) is_dense: bool,
 }
 
-fn setting(key: &str, value: impl ToString) -> (String, String) {
+fn setting(key: &str, value: &impl ToString) -> (String, String) {
     (key.to_owned(), value.to_string())
 }
 
@@ -33,7 +33,7 @@ fn alone(words: &str, settings: Vec<(String, String)>) -> Placed {
 pub(super) fn placements(family: Family, choices: &Choices<'_>) -> Vec<Placed> {
     match family {
         Family::Resident if choices.is_dense => vec![alone("resident", Vec::new())],
-        Family::Resident => vec![alone("resident", vec![setting("placement.experts", "vram")])],
+        Family::Resident => vec![alone("resident", vec![setting("placement.experts", &"vram")])],
         Family::CpuLayers => {
             let steps = u64::from(choices.steps);
             let mut counts: Vec<u64> =
@@ -55,7 +55,7 @@ pub(super) fn placements(family: Family, choices: &Choices<'_>) -> Vec<Placed> {
         ),
         Family::SingleBuffer => {
             let settings =
-                vec![setting("placement.experts", "dram"), setting("placement.single_buffer", true)];
+                vec![setting("placement.experts", &"dram"), setting("placement.single_buffer", &true)];
             vec![alone("experts in DRAM through one buffer", settings)]
         }
     }
@@ -64,9 +64,9 @@ pub(super) fn placements(family: Family, choices: &Choices<'_>) -> Vec<Placed> {
 /// The experts of the first layers on the CPU; of a dense model, these layers.
 pub(super) fn cpu_layers(count: u64, is_dense: bool) -> Placed {
     if is_dense {
-        return alone(&format!("{count} layers on the CPU"), vec![setting("placement.cpu_layers", count)]);
+        return alone(&format!("{count} layers on the CPU"), vec![setting("placement.cpu_layers", &count)]);
     }
-    let settings = vec![setting("placement.experts", "vram"), setting("placement.n_cpu_moe", count)];
+    let settings = vec![setting("placement.experts", &"vram"), setting("placement.n_cpu_moe", &count)];
     alone(&format!("experts of {count} layers on the CPU"), settings)
 }
 

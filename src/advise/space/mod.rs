@@ -204,8 +204,7 @@ impl Builder<'_> {
                 written.to_vec()
             }
         };
-        let mut policies = or(&self.question.policies, &["lru", "lfu-ema"]);
-        policies.retain(|policy| ability.policies.is_empty() || ability.policies.contains(&policy.as_str()));
+        let policies = or(&self.question.policies, &["lru", "lfu-ema"]);
         // Where nothing is copied while the GPU computes, there is no time to prefetch in.
         let prefetches = !self.question.serves && engines::overlaps(ability.engine);
         let predictors =
