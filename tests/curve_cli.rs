@@ -56,6 +56,29 @@ fn three_policies_on_a_shipped_trace() {
     assert_eq!(json["traces"][0]["verdict"]["capacities"].as_array().unwrap().len(), 4);
 }
 
+/// Half as many experts, half as many slots; into as many as there are it is the trace as it was; more there are not.
+#[test]
+fn experts_are_merged_before_they_are_replayed() {
+    let desk = Desk::new();
+    let trace = shipped("mixtral-8x7b");
+    let curve = |into: &[&str], folder: &str| {
+        let more = [&["--policy", "lru", "--capacity", "64", "-o", folder], into].concat();
+        assert_eq!(desk.succeed(&args(&trace, &more)), "");
+    };
+    curve(&[], "plain");
+    curve(&["--merge-experts", "8"], "same");
+    curve(&["--merge-experts", "4"], "half");
+    let read = |folder: &str| fs::read(desk.path().join(folder).join("curves.csv")).unwrap();
+    assert_eq!(read("plain"), read("same"));
+    assert_eq!(records(&desk, "half/lru_all_capacities.csv").len(), 32 * 4 + 1);
+    let refused = desk.run(&args(&trace, &["--policy", "lru", "--merge-experts", "9"]));
+    assert_eq!(refused.code, Some(2));
+    assert_eq!(
+        refused.stderr,
+        "error: --merge-experts: found 9, expected 1 to 8, the experts of mixtral-8x7b\n"
+    );
+}
+
 /// The share recovered is none for LRU and all for Belady; at every capacity LRU of the single pass is that of the replay.
 #[test]
 fn the_files_agree() {

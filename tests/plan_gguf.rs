@@ -53,6 +53,11 @@ fn the_sizes_are_the_file_s_own() {
     assert_eq!(owner("router"), 4 * 8 * 256 * 4);
     let Outcome::Done(summary) = &row.outcome else { panic!("{:?}", row.outcome) };
     assert_eq!(summary.decode.tokens, 6);
+    // 4.84 bits a weight on average: the estimate of Q4_K.
+    let [part] = row.quality.parts.as_slice() else { panic!("{:?}", row.quality) };
+    assert_eq!(part.what, "weights in a file of 4.84 bits each");
+    assert_eq!((part.loss_ppm, part.fidelity.as_str()), (Some(8_900), "derived"));
+    assert!(part.source.starts_with("as q4_k, the nearest type; "), "{}", part.source);
 }
 
 #[test]

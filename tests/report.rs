@@ -22,7 +22,8 @@ fn csv_has_this_header_and_this_row() {
     let expected = concat!(
         "index,cache.policy,cache.capacity,model,quant,gpu,engine,backing,policy,oracle,cache_scope,replay,prefetch,",
         "cache_capacity_bytes,cache_share_pct,vram_needed_bytes,vram_capacity_bytes,dram_needed_bytes,",
-        "nvme_needed_bytes,status,reason,decode_tokens_per_s,tpot_ms_min,tpot_ms_p10,tpot_ms_p50,tpot_ms_p90,",
+        "nvme_needed_bytes,quality_loss_pct,quality_fidelity,status,reason,decode_tokens_per_s,tpot_ms_min,",
+        "tpot_ms_p10,tpot_ms_p50,tpot_ms_p90,",
         "tpot_ms_max,tpot_sequences,token_latency_ms_p50,token_latency_ms_p90,token_latency_ms_p99,ttft_ms_min,",
         "ttft_ms_p50,ttft_ms_max,hit_rate_decode_pct,hit_rate_when_needed_pct,hit_rate_weight_pct,",
         "hit_rate_dram_pct,miss_bytes_per_token,fetched_experts_per_token,on_cpu_experts_per_token,",
@@ -35,7 +36,7 @@ fn csv_has_this_header_and_this_row() {
         "wait_cpu_ms_per_token,overhead_ms_per_token,overshoot_bytes_max,purchase_usd,rent_usd_per_hour,",
         "cost_usd_per_mtok,joules_per_token,payback_days,price_missing\n",
         "0,lru,3072 MiB,olmoe-1b-7b,bf16,rtx3090,hf-eager,dram,lru,false,global,layer,none,3221225472,25.0000,",
-        "5553258496,25769803776,13153337344,0,ok,,25.000,32.000000,32.000000,40.000000,52.000000,52.000000,3,",
+        "5553258496,25769803776,13153337344,0,0.0000,,ok,,25.000,32.000000,32.000000,40.000000,52.000000,52.000000,3,",
         "40.000000,52.000000,52.000000,,,,25.0000,25.0000,,,1207959552.0,96.0000,0.0000,0.0000,0.0000,0.0000,,,,",
         ",,,,120795955200,0,53687091.2,1207959552.0,,0.0,,,25.0000,50.0000,,0.0000,,,10.000000,20.000000,",
         "0.000000,,10.000000,0,,,,,,\n",

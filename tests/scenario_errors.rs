@@ -156,7 +156,7 @@ fn one_thing_said_twice_or_not_at_all() {
     );
     check(
         "[cache]\nslots_per_layer = 4\n[sweep]\ncache.capacity = [\"1 GiB\"]",
-        "x.toml:6:7: cache.capacity: found beside cache.slots_per_layer, expected only one of cache.capacity, cache.slots_per_layer",
+        "x.toml:6:7: cache.capacity: found beside cache.slots_per_layer, expected only one of cache.capacity, cache.slots_per_layer, cache.experts",
     );
     assert_eq!(
         errors("[model]\n", &[]),
@@ -311,6 +311,7 @@ fn full_scenario() -> String {
         "model.config",
         "model.gguf",
         "cache.slots_per_layer",
+        "cache.experts",
         "placement.cpu_layers",
         "placement.page_cache",
         "workload.router",

@@ -2,7 +2,8 @@
 //!
 //! Three shorthands exist so that the files stay readable, and none survives loading: a row's `source` and `fidelity`
 //! stand for every number that does not give its own; a number may be bare (`memory = "24 GiB"`) where these suffice;
-//! and a source that begins with `@name` begins with the text of that name in the file's `[sources]`.
+//! and where a source, or a part of it behind a semicolon, begins with `@name`, the text of that name in the file's
+//! `[sources]` stands there.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,8 @@ use toml::{Table, Value};
 use crate::error::{Error, Place, Result};
 
 /// Keys that hold no number, in rows of any kind; they keep the shape they have.
-const PLAIN_KEYS: [&str; 8] = ["id", "name", "aliases", "note", "unified", "part", "of", "date"];
+const PLAIN_KEYS: [&str; 10] =
+    ["id", "name", "aliases", "note", "unified", "part", "of", "date", "native", "kept"];
 
 /// Keys that hold a number for each of several names, such as storage types.
 const MAP_KEYS: [&str; 1] = ["cpu_dtype_efficiency"];
@@ -101,11 +103,18 @@ fn expand_number(
     Ok(())
 }
 
-/// Replaces a leading `@name` by the text of that name.
+/// Replaces a leading `@name`, and one behind `"; "`, by the text of that name.
 fn expand_source(source: &str, sources: &BTreeMap<String, String>) -> std::result::Result<String, String> {
-    let Some(reference) = source.strip_prefix('@') else {
-        return if source.trim().is_empty() { Err("empty source".to_owned()) } else { Ok(source.to_owned()) };
-    };
+    if source.trim().is_empty() {
+        return Err("empty source".to_owned());
+    }
+    let parts: std::result::Result<Vec<String>, String> =
+        source.split("; ").map(|part| expand_part(part, sources)).collect();
+    Ok(parts?.join("; "))
+}
+
+fn expand_part(part: &str, sources: &BTreeMap<String, String>) -> std::result::Result<String, String> {
+    let Some(reference) = part.strip_prefix('@') else { return Ok(part.to_owned()) };
     let end = reference.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(reference.len());
     let (name, rest) = reference.split_at(end);
     match sources.get(name) {

@@ -5,7 +5,9 @@
 
 use serde::Serialize;
 
-use super::{Cpu, EngineProfile, Entry, Fact, Gpu, Kernel, LinkClass, ModelRow, Price, QuantScheme, Storage};
+use super::{
+    Cpu, EngineProfile, Entry, Fact, Gpu, Kernel, LinkClass, ModelRow, Price, QualityRow, QuantScheme, Storage,
+};
 
 /// A listing: text cells under column heads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -96,6 +98,7 @@ const SECTIONS: &[Section] = &[
     Section::of::<Storage>(),
     Section::of::<LinkClass>(),
     Section::of::<QuantScheme>(),
+    Section::of::<QualityRow>(),
     Section::of::<EngineProfile>(),
     Section::of::<Kernel>(),
     Section::of::<Price>(),

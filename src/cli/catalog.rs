@@ -34,6 +34,8 @@ enum CatalogCommand {
     Interconnects(ListArgs),
     /// List the quantisation schemes.
     Quant(ListArgs),
+    /// List what quantisation, merging and skipping cost in quality, as published.
+    Quality(ListArgs),
     /// List the engine profiles.
     Engines(ListArgs),
     /// List the measured kernels of routed experts.
@@ -69,6 +71,7 @@ pub(super) fn run(args: &CatalogArgs) -> Result<Ended> {
         CatalogCommand::Storage(args) => list("storage", args),
         CatalogCommand::Interconnects(args) => list("interconnects", args),
         CatalogCommand::Quant(args) => list("quant", args),
+        CatalogCommand::Quality(args) => list("quality", args),
         CatalogCommand::Engines(args) => list("engines", args),
         CatalogCommand::Kernels(args) => list("kernels", args),
         CatalogCommand::Prices(args) => list("prices", args),

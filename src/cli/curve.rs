@@ -7,7 +7,9 @@ use clap::Args;
 use super::{Ended, console};
 use crate::cache::{Grouping, Registry};
 use crate::curve::parse::{self, Split};
-use crate::curve::{CapacityAsked, CurveRequest, Progress, Series, check, judge, profile_of, run_all};
+use crate::curve::{
+    CapacityAsked, CurveRequest, Progress, Series, check, judge, merged, profile_of, run_all,
+};
 use crate::error::{Error, Result};
 use crate::metrics::{TraceCurves, Verdict};
 use crate::plan::ExpertSizes;
@@ -58,6 +60,9 @@ struct ComparedArgs {
     /// How its weights are stored [default: bf16].
     #[arg(long, value_name = "SCHEME", requires = "model")]
     quant: Option<String>,
+    /// Merge the experts of each layer into so many, as the scenario key model.merge_experts does.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    merge_experts: Option<u32>,
     /// Another trace for policies that need a profile [default: every second sequence, for the others].
     #[arg(long, value_name = "TRACE")]
     profile: Option<PathBuf>,
@@ -137,6 +142,9 @@ fn compare(args: &CurveArgs, registry: &Registry) -> Result<Ended> {
     let mut curves = curves?;
     for (curves, loaded) in curves.iter_mut().zip(&loaded) {
         curves.settings.push(("expert size".to_owned(), loaded.sized_by.clone()));
+        if let Some(into) = args.compared.merge_experts {
+            curves.settings.push(("merged experts".to_owned(), format!("{into} a layer")));
+        }
         if let Some(sizes) = sizes.as_ref().filter(|_| curves.model.is_empty()) {
             sizes.model().clone_into(&mut curves.model);
         }
@@ -191,9 +199,13 @@ fn load(args: &CurveArgs, sizes: Option<&ExpertSizes>) -> Result<Vec<Loaded>> {
         let file_name = |path: &Path| {
             path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
         };
-        let profile = profile
-            .as_ref()
-            .map(|(path, profile): &(&Path, Trace)| profile_of(&file_name(path), profile, &trace))
+        let other = profile.as_ref().map(|(path, profile): &(&Path, Trace)| (file_name(path), profile));
+        let (trace, merged_profile) = match args.compared.merge_experts {
+            None => (trace, None),
+            Some(into) => merged(&name, &trace, other.as_ref().map(|(_, profile)| *profile), into)?,
+        };
+        let profile = other
+            .map(|(name, other)| profile_of(&name, merged_profile.as_ref().unwrap_or(other), &trace))
             .transpose()?;
         Ok(Loaded { name, trace, expert_bytes, sized_by, profile })
     };

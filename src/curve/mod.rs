@@ -13,6 +13,7 @@
 mod check;
 mod drift;
 mod label;
+mod merged;
 pub mod parse;
 mod profile;
 mod request;
@@ -21,6 +22,7 @@ mod stacked;
 mod verdict;
 
 pub use check::check;
+pub use merged::merged;
 pub use profile::profile_of;
 pub use request::{CapacityAsked, CurveRequest, Series};
 pub use run::{Progress, run_all};

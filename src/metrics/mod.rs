@@ -31,7 +31,7 @@ pub use explanation::{Explanation, Relief, Relieved};
 pub use footprint::{Degrees, ExpertRoom, Footprint, FootprintPart, OffloadRun};
 pub use launch::{LaunchCheck, LaunchLine};
 pub use prefetch::PrefetchCounts;
-pub use quality::{Quality, QualityPart};
+pub use quality::{Quality, QualityPart, percent_words};
 pub use quantile::{Quantiles, quantile};
 pub use row::{ConfigLabels, LedgerLine, Outcome, Row, TierNeed};
 pub use sensitivity::{

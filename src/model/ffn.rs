@@ -46,6 +46,12 @@ pub struct Moe {
     pub selection_bias: bool,
     /// The router scales its input per channel and its output per expert (Gemma 4).
     pub router_scale: bool,
+    /// Experts that the router knows where several were merged into one: it keeps an output for each. 0 where it knows
+    /// those that there are.
+    pub router_experts: u32,
+    /// One up projection for all routed experts, each of which keeps its gate and down projection. It is computed once for
+    /// a token and counts as a shared expert.
+    pub shared_up: bool,
 }
 
 /// Parameters of a network of this inner width.
@@ -65,18 +71,26 @@ impl Dense {
 impl Moe {
     /// Parameters of one routed expert.
     pub fn expert_params(&self, hidden: u64) -> u64 {
-        network(hidden, self.expert_inter, self.gated, self.expert_bias)
+        network(hidden, self.expert_inter, self.gated, self.expert_bias) - self.shared_up_params(hidden)
     }
 
-    /// Parameters of all shared experts and their gate.
+    /// Parameters of the up projection that all routed experts share; 0 where each has its own.
+    pub fn shared_up_params(&self, hidden: u64) -> u64 {
+        if !self.shared_up {
+            return 0;
+        }
+        self.expert_inter * (hidden + u64::from(self.expert_bias))
+    }
+
+    /// Parameters of all shared experts and their gate, and of what the routed ones share.
     pub fn shared_params(&self, hidden: u64) -> u64 {
         let gate = if self.shared_gate && self.shared_inter > 0 { hidden } else { 0 };
-        network(hidden, self.shared_inter, self.gated, false) + gate
+        network(hidden, self.shared_inter, self.gated, false) + gate + self.shared_up_params(hidden)
     }
 
     /// Parameters of the router.
     pub fn router_params(&self, hidden: u64) -> u64 {
-        let experts = u64::from(self.experts);
+        let experts = u64::from(if self.router_experts == 0 { self.experts } else { self.router_experts });
         let biases = (u64::from(self.router_bias) + u64::from(self.selection_bias)) * experts;
         let scale = if self.router_scale { hidden + experts } else { 0 };
         hidden * experts + biases + scale

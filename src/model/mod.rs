@@ -5,6 +5,7 @@
 //! and the tokenizer are left out.
 
 pub mod attention;
+mod compact;
 mod components;
 mod dtype;
 mod ffn;

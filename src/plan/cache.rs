@@ -234,6 +234,13 @@ fn capacity(resolver: &mut Resolver<'_>, model: &ModelPlan, placement: &Placemen
         resolver.given("cache.slots_per_layer", format!("{slots} ({capacity})"));
         return capacity;
     }
+    if let Some(count) = scenario.cache.experts {
+        // As many even where all are of the layer with the largest.
+        let largest = cached_sizes(model, placement).into_iter().max().unwrap_or(Bytes::ZERO);
+        let capacity = largest.saturating_times(u64::from(count.get())).min(total);
+        resolver.given("cache.experts", format!("{count} ({capacity})"));
+        return capacity;
+    }
     let free = ledger.free(Tier::Vram);
     let (wanted, how) = match scenario.cache.capacity {
         Some(CacheCapacity::Size(size)) => (size, String::new()),

@@ -1,4 +1,4 @@
-//! A plan in words: every setting with its origin, the ledger, and what does not fit.
+//! A plan in words: every setting with its origin, the ledger, what is lost of quality, and what does not fit.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use crate::memory::Tier;
 use crate::units::Bytes;
 
 impl Plan {
-    /// The plan as text for a terminal, in three blocks: settings, memory, verdict.
+    /// The plan as text for a terminal, in blocks: settings, memory, quality where any is lost, verdict.
     pub fn describe(&self) -> String {
         let mut text = String::new();
         let settings: Vec<[&str; 3]> = self
@@ -25,6 +25,10 @@ impl Plan {
                 }
             }
         }
+        let quality = self.quality.describe();
+        if !quality.is_empty() {
+            let _ = write!(text, "\n{quality}");
+        }
         text.push('\n');
         if self.fits() {
             let _ = writeln!(text, "It fits: {} of VRAM stay free.", self.ledger.free(Tier::Vram));
@@ -37,7 +41,7 @@ impl Plan {
 }
 
 impl Plan {
-    /// The plan as JSON: settings, memory by tier and owner, and what does not fit.
+    /// The plan as JSON: settings, memory by tier and owner, quality, and what does not fit.
     pub fn to_json(&self) -> serde_json::Value {
         let settings = self.settings.iter().map(|setting| {
             serde_json::json!({ "key": setting.key, "value": setting.value, "origin": setting.origin })
@@ -47,6 +51,7 @@ impl Plan {
             "settings": settings.collect::<Vec<_>>(),
             "ledger": self.ledger.lines(),
             "tiers": self.ledger.needs(),
+            "quality": self.quality,
             "problems": self.problems,
         })
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::WorkloadPlan;
 use super::foretold::Foretold;
+use super::merging::Merging;
 use super::serving::Continuation;
 use super::workload::Workload;
 use crate::cache::{Future, Grouping, Registry, Scope};
@@ -15,7 +16,7 @@ use crate::model::gguf::{self, GgufModel};
 use crate::prefetch::{PredictorRegistry, Profile};
 use crate::serving::workload::{RequestLog, read_log};
 use crate::trace::synthetic::{self, RouterKnobs, SyntheticSpec};
-use crate::trace::{self, Pass, PassOptions, Trace, passes};
+use crate::trace::{self, ExpertGroups, Pass, PassOptions, Trace, passes};
 
 /// A value that is made at most once, whoever asks first.
 type Once<T> = Arc<OnceLock<Result<Arc<T>>>>;
@@ -63,6 +64,7 @@ pub struct Inputs {
     futures: Shelf<(PassKey, bool), Future>,
     foretold: Shelf<(PassKey, bool, bool), Foretold>,
     profiles: Shelf<PathBuf, Vec<u64>>,
+    groups: Shelf<(PathBuf, u32), ExpertGroups>,
     logs: Shelf<PathBuf, RequestLog>,
     continuations: Shelf<(PathBuf, u64), Continuation>,
     models: Shelf<PathBuf, ModelSpec>,
@@ -154,6 +156,16 @@ impl Inputs {
     /// As [`synthetic::generate_with`].
     pub fn generated(&self, name: &str, spec: &SyntheticSpec, knobs: &RouterKnobs) -> Result<Arc<Trace>> {
         self.traces.get(PathBuf::from(name), || synthetic::generate_with(spec, knobs))
+    }
+
+    /// How the experts of a trace are merged into `into`.
+    pub(super) fn groups(&self, path: &Path, trace: &Trace, into: u32) -> Result<Arc<ExpertGroups>> {
+        self.groups.get((path.to_owned(), into), || ExpertGroups::by_coactivation(trace, into))
+    }
+
+    /// A trace with its experts merged, which from now on is the trace at [`Merging::key`].
+    pub(super) fn merged(&self, path: &Path, trace: &Trace, merging: &Merging) -> Result<Arc<Trace>> {
+        self.traces.get(merging.key(path), || merging.groups().merge(trace))
     }
 
     /// The order of passes over a trace.

@@ -17,10 +17,12 @@ mod limits;
 mod links;
 mod machine;
 mod memory;
+mod merging;
 mod model;
 mod placement;
 mod prefetch;
 mod profile;
+mod quality;
 mod relief;
 mod resolve;
 mod router;
@@ -45,7 +47,7 @@ use std::sync::Arc;
 use crate::cache::PolicyRow;
 use crate::error::{Error, Result};
 use crate::memory::Tier;
-use crate::metrics::{ConfigLabels, Quality};
+use crate::metrics::ConfigLabels;
 use crate::prefetch::PredictorRow;
 use crate::scenario::{ExpertHome, PointScenario, Tiers};
 use crate::serving::scheduler::SchedulerConfig;
@@ -227,6 +229,9 @@ fn finished(
         };
         serving::assemble(&mut resolver, inputs, parts, &mut booked.problems)
     });
+    if quality::is_known_after(&placement) {
+        resolver.note("quality of misses", "known after a run", "it follows from the gate weight not served");
+    }
     let exclusive = dram.is_some() && resolver.scenario().placement.tiers == Some(Tiers::Exclusive);
     let (settings, error) = resolver.finish();
     if let Some(error) = error {
@@ -259,7 +264,7 @@ fn finished(
         },
         prefetch,
         ledger: booked.ledger,
-        quality: Quality::default(),
+        quality: quality::quality(&whole),
         cost,
         costs: timing.costs,
         cache: cache.plan,

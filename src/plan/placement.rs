@@ -127,7 +127,7 @@ fn miss(resolver: &mut Resolver<'_>, model: &ModelPlan) -> (MissPlan, Bytes) {
             Error::at(place, found).expected("a smaller type than the experts' own")
         });
     }
-    (MissPlan { action, below_ppm, low_bit_ppm }, copy)
+    (MissPlan { action, below_ppm, low_bit_ppm, low_bit }, copy)
 }
 
 fn low_bit(resolver: &mut Resolver<'_>) -> Option<Dtype> {

@@ -2,6 +2,7 @@
 
 use super::Inputs;
 use super::memory::Booked;
+use super::merging::like_the_routing;
 use super::model::ModelPlan;
 use super::resolve::Resolver;
 use super::types::{Overlap, PrefetchPlan};
@@ -71,7 +72,7 @@ pub(super) fn resolve(
     let profile = section.profile.as_ref().map(|path| {
         resolver.given("prefetch.profile", path.display());
         let experts = model.spec.experts();
-        let found = inputs.prefetch_profile(path);
+        let found = like_the_routing(resolver, inputs, path).and_then(|path| inputs.prefetch_profile(&path));
         found.and_then(|profile| {
             profile.check(u32::try_from(layers).unwrap_or(u32::MAX), experts).map(|()| profile)
         })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Inputs;
+use super::merging::like_the_routing;
 use super::model::ModelPlan;
 use super::placement::Placement;
 use super::resolve::Resolver;
@@ -62,7 +63,13 @@ pub(super) fn profile(
     let (path, in_sample) = match &resolver.scenario().cache.profile {
         Some(path) => {
             resolver.given("cache.profile", path.display());
-            (path, *path == workload.path)
+            match like_the_routing(resolver, inputs, path) {
+                Ok(path) => (path.clone(), path == workload.path),
+                Err(error) => {
+                    resolver.refuse_file("cache.profile", error);
+                    return None;
+                }
+            }
         }
         None => {
             resolver.note(
@@ -70,13 +77,13 @@ pub(super) fn profile(
                 &workload.name,
                 "default: the trace itself, so what it decides counts as an oracle",
             );
-            (&workload.path, true)
+            (workload.path.clone(), true)
         }
     };
     let shape = |trace: &crate::trace::Trace| (trace.header().layers(), trace.header().experts);
-    let found = inputs.trace(path).and_then(|trace| {
+    let found = inputs.trace(&path).and_then(|trace| {
         if shape(&trace) == shape(&workload.plan.trace) {
-            return inputs.profile(path);
+            return inputs.profile(&path);
         }
         let text = |(layers, experts)| format!("{layers} MoE layers of {experts} experts");
         let (found, wanted) = (text(shape(&trace)), text(shape(&workload.plan.trace)));

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::Setting;
+use super::merging::Merging;
 use crate::catalogue::Entry;
 use crate::error::{Error, Place};
 use crate::model::{DTYPES, Dtype};
@@ -11,13 +12,15 @@ use crate::scenario::{PointScenario, Scenario};
 /// The point being resolved, the settings so far, and the errors so far.
 pub(super) struct Resolver<'a> {
     pub(super) point: &'a PointScenario,
+    /// How experts are merged, once the trace is known; every other trace of the point is merged alike.
+    pub(super) merging: Option<Merging>,
     settings: Vec<Setting>,
     errors: Vec<Error>,
 }
 
 impl<'a> Resolver<'a> {
     pub(super) fn new(point: &'a PointScenario) -> Self {
-        Self { point, settings: Vec::new(), errors: Vec::new() }
+        Self { point, merging: None, settings: Vec::new(), errors: Vec::new() }
     }
 
     pub(super) fn scenario(&self) -> &'a Scenario {

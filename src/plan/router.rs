@@ -158,11 +158,11 @@ fn specification(resolver: &mut Resolver<'_>, model: &ModelPlan, router: Router)
         spec.stickiness = repeat.ppm() as f64 / 1e6;
     }
     SyntheticSpec {
-        model: model.spec.name.clone(),
+        model: model.routed.name.clone(),
         layers: number(model.experts.len() as u64),
         first_layer_id: 0,
-        experts: model.spec.experts(),
-        top_k: top_k.unwrap_or_else(|| model.spec.top_k()),
+        experts: model.routed.experts(),
+        top_k: top_k.unwrap_or_else(|| model.routed.top_k()),
         expert_size: None,
         sequences,
         prompt_tokens: [prompt; 2],

@@ -134,6 +134,8 @@ pub struct MissPlan {
     pub below_ppm: Option<u64>,
     /// Parts per million of an expert's bytes that its low-bit copy takes.
     pub low_bit_ppm: u64,
+    /// Storage type of that copy; `None` where there is none.
+    pub low_bit: Option<Dtype>,
 }
 
 /// Where work and weights lie.

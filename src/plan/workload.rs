@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::model::ModelPlan;
 use super::resolve::Resolver;
-use super::{Inputs, WorkloadPlan, router};
+use super::{Inputs, WorkloadPlan, merging, router};
 use crate::cache::{Grouping, PolicyRow};
 use crate::error::{Error, Result};
 use crate::model::ModelSpec;
@@ -63,13 +63,13 @@ pub(super) fn trace(
         resolver.given("workload.trace", path.display());
         let trace = inputs.trace(path);
         let checked = trace.and_then(|trace| {
-            let Some(model) = model else { return Ok(trace) };
-            check_shape(path, &trace, &model.spec)?;
+            let Some(model) = model else { return Ok((path.clone(), trace)) };
+            check_shape(path, &trace, &model.routed)?;
             note_fewer_experts(resolver, &trace, model);
-            Ok(trace)
+            merging::routed(resolver, inputs, model, (path.clone(), trace))
         });
         return match checked {
-            Ok(trace) => Some((path.clone(), trace)),
+            Ok(found) => Some(found),
             Err(error) => {
                 resolver.refuse_file("workload.trace", error);
                 None
@@ -80,7 +80,9 @@ pub(super) fn trace(
     if let Some(router) = section.router
         && !model.experts.is_empty()
     {
-        return router::trace(resolver, inputs, model, router);
+        let found = router::trace(resolver, inputs, model, router)?;
+        let merged = merging::routed(resolver, inputs, model, found);
+        return merged.map_err(|error| resolver.refuse_file("workload.router", error)).ok();
     }
     if !model.experts.is_empty() {
         resolver.refuse("workload", |place| {
@@ -252,7 +254,7 @@ pub(super) fn check_shape(path: &Path, trace: &Trace, model: &ModelSpec) -> Resu
 }
 
 fn note_fewer_experts(resolver: &mut Resolver<'_>, trace: &Trace, model: &ModelPlan) {
-    let (traced, top_k) = (trace.header().top_k, model.spec.top_k());
+    let (traced, top_k) = (trace.header().top_k, model.routed.top_k());
     if traced < top_k {
         let note = format!("the trace routes to {traced}, the model to {top_k}: fewer experts are read");
         resolver.note("experts per token", traced, note);

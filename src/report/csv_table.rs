@@ -10,7 +10,8 @@ use crate::metrics::{LinkUse, Outcome, Quantiles, Row, Summary};
 /// A column's name and how a row or its summary fills it.
 type Column<T> = (&'static str, fn(&T) -> String);
 
-/// What the point is and needs; filled for every row.
+/// What the point is, needs and costs in quality; filled for every row. The loss is an estimate from publications and is
+/// empty where one is unknown.
 const CONFIG: &[Column<Row>] = &[
     ("model", |row| row.config.model.clone()),
     ("quant", |row| row.config.quant.clone()),
@@ -30,6 +31,10 @@ const CONFIG: &[Column<Row>] = &[
     }),
     ("dram_needed_bytes", |row| needed(row, "dram")),
     ("nvme_needed_bytes", |row| needed(row, "nvme")),
+    ("quality_loss_pct", |row| {
+        row.quality.loss_ppm().map_or_else(String::new, |loss| percent(loss, 1_000_000, 4))
+    }),
+    ("quality_fidelity", |row| row.quality.fidelity().unwrap_or_default().to_owned()),
     ("status", |row| if row.summary().is_some() { "ok" } else { "cannot-run" }.to_owned()),
     ("reason", |row| match &row.outcome {
         Outcome::Done(_) => String::new(),

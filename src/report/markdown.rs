@@ -10,7 +10,7 @@ use super::pictures;
 use super::series::fastest_of;
 use super::serving;
 use super::text_table::{self, last_part};
-use crate::metrics::{Outcome, Row, Summary};
+use crate::metrics::{Outcome, Quality, Row, Summary, percent_words};
 
 /// Rows of the table.
 const ROWS_MAX: usize = 40;
@@ -28,6 +28,7 @@ pub fn markdown(meta: &ReportMeta, rows: &[Row]) -> String {
         let _ = writeln!(text, "- {}", soft_escaped(&sentence));
     }
     results(&mut text, meta, rows);
+    quality(&mut text, rows);
     refused(&mut text, rows);
     text.push_str("\n## Pictures\n");
     for (name, title) in pictures::names(meta, rows) {
@@ -107,6 +108,40 @@ fn results(text: &mut String, meta: &ReportMeta, rows: &[Row]) {
         "\nTPOT is the mean time per output token of a sequence; p50, min and max are over sequences.\n",
     );
     time_shares(text, &shown);
+}
+
+/// What the points are expected to lose of their models' scores, each combination of reasons once, and where that is
+/// published.
+fn quality(text: &mut String, rows: &[Row]) {
+    let mut groups: Vec<(&Quality, Vec<u64>)> = Vec::new();
+    for row in rows.iter().filter(|row| !row.quality.parts.is_empty()) {
+        match groups.iter_mut().find(|(known, _)| **known == row.quality) {
+            Some((_, points)) => points.push(row.index),
+            None => groups.push((&row.quality, vec![row.index])),
+        }
+    }
+    if groups.is_empty() {
+        return;
+    }
+    text.push_str(
+        "\n## Quality\n\nEstimates from publications, not measured here: shares of the score of the model as published. \
+         Models and recipes differ by more than these figures do.\n\n| points | loss | because of | known | source |\n\
+         |---|---:|---|---|---|\n",
+    );
+    for (quality, points) in groups.iter().take(ROWS_MAX) {
+        let listed: Vec<String> = points.iter().take(POINTS_MAX).map(u64::to_string).collect();
+        let more = if points.len() > POINTS_MAX { ", ..." } else { "" };
+        let listed = format!("{}{more}", listed.join(", "));
+        for part in &quality.parts {
+            let loss = part.loss_ppm.map_or_else(|| "unknown".to_owned(), percent_words);
+            let cells = [&listed, &loss, &part.what, &part.fidelity, &part.source].map(|cell| escaped(cell));
+            let _ = writeln!(text, "| {} |", cells.join(" | "));
+        }
+    }
+    if groups.len() > ROWS_MAX {
+        let left_out = counted(groups.len() - ROWS_MAX, "more combination");
+        let _ = writeln!(text, "\n{left_out} in [results.json](results.json).");
+    }
 }
 
 /// What the table of a serving sweep means, and how its points use their machines.

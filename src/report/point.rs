@@ -36,6 +36,9 @@ pub(super) fn described(row: &Row) -> String {
         let (needed, has) = (size(tier.needed_bytes), size(tier.capacity_bytes));
         let _ = writeln!(text, "{:<8} {needed} of {has}", tier.tier);
     }
+    if let Some(quality) = row.quality.line() {
+        let _ = writeln!(text, "quality  {quality}");
+    }
     match &row.outcome {
         Outcome::Done(summary) if summary.serving.is_some() => {
             let (mut hits, mut carried) = (String::new(), String::new());

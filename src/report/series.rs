@@ -24,7 +24,8 @@ pub(super) struct Series<'a> {
 
 /// Axes that set the capacity, and so place a point along its series. Values above the size of all experts resolve to
 /// one capacity, which must not make series of them.
-const CAPACITY_AXES: [&str; 3] = ["cache.capacity", "cache.slots_per_layer", "hardware.vram"];
+const CAPACITY_AXES: [&str; 4] =
+    ["cache.capacity", "cache.slots_per_layer", "cache.experts", "hardware.vram"];
 
 /// Policy of a model that routes nothing, so that there is nothing to cache.
 const NO_POLICY: &str = "none";

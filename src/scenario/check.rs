@@ -22,7 +22,7 @@ pub(super) struct Alternatives {
 
 pub(super) const ALTERNATIVES: &[Alternatives] = &[
     Alternatives { keys: &["model.name", "model.config", "model.gguf"], required_in: Some("model") },
-    Alternatives { keys: &["cache.capacity", "cache.slots_per_layer"], required_in: None },
+    Alternatives { keys: &["cache.capacity", "cache.slots_per_layer", "cache.experts"], required_in: None },
     Alternatives { keys: &["workload.trace", "workload.router"], required_in: None },
     Alternatives { keys: &["placement.dram_cache", "placement.page_cache"], required_in: None },
     Alternatives { keys: &["placement.n_cpu_moe", "placement.cpu_layers"], required_in: None },

@@ -68,7 +68,7 @@ section! {
 }
 
 section! {
-    /// The model: exactly one of its keys is given.
+    /// The model: by exactly one of name, config and gguf.
     ModelSection, MODEL_KEYS, "model." {
         /// Model of the catalogue.
         name: String = "\"qwen3-30b-a3b\"",
@@ -79,6 +79,10 @@ section! {
         /// Count as introductory texts do: two matrices an expert, keys and values for every head, no output head, whole
         /// bits.
         simplified: bool = "true",
+        /// Merge the routed experts of each MoE layer into so many, those that tokens choose together first.
+        merge_experts: NonZeroU32 = "4",
+        /// One up projection for all routed experts of a layer; each keeps its own gate and down projection.
+        shared_up_projection: bool = "true",
     }
 }
 
@@ -230,6 +234,8 @@ section! {
         capacity: CacheCapacity = "\"8 GiB\"",
         /// Room of the cache as experts per MoE layer, instead of capacity.
         slots_per_layer: NonZeroU32 = "16",
+        /// Room of the cache as experts of all MoE layers together, instead of capacity.
+        experts: NonZeroU32 = "512",
         /// One pool for all layers or a share for each: global or per-layer.
         scope: CacheScope = "\"global\"",
         /// Whether every layer's share has room for the experts of one token, even where that exceeds the capacity.

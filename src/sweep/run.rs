@@ -76,13 +76,14 @@ pub fn record_point(
 
 /// The row of a point; without a summary it cannot run.
 pub(super) fn row(index: usize, point: PointScenario, plan: Plan, summary: Option<Summary>) -> Row {
+    let quality = summary.as_ref().map(|summary| plan.quality_after(summary));
     Row {
         index: index as u64,
         axes: point.axes,
         config: plan.labels,
         ledger: plan.ledger.lines(),
         tiers: plan.ledger.needs(),
-        quality: plan.quality,
+        quality: quality.unwrap_or(plan.quality),
         cost: plan.cost,
         outcome: match summary {
             Some(summary) => Outcome::Done(Box::new(summary)),

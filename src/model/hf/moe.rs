@@ -51,6 +51,7 @@ fn moe(config: &Config, family: &Family, layer: usize) -> Result<Moe> {
         router_bias: family.router_bias,
         selection_bias: family.selection_bias.read(config)?,
         router_scale: family.router_scale,
+        ..Moe::default()
     })
 }
 

@@ -77,14 +77,17 @@ pub(super) fn resolve(
     let is_moe = |layer: &(&LayerSpec, &gguf::GgufLayer)| layer.0.moe().is_some();
     let experts =
         file.spec.layers.iter().zip(&file.layers).filter(is_moe).map(|(_, layer)| layer.expert_bytes);
+    let spec = Arc::new(file.spec.clone());
     Some(ModelPlan {
         experts: experts.collect(),
-        spec: Arc::new(file.spec.clone()),
+        routed: Arc::clone(&spec),
+        spec,
         quant: "gguf".to_owned(),
         layers,
         outside,
         kv,
         // The header tells sizes by tensor; which kernel reads them is not worked out from it.
         expert_dtype: None,
+        stored: None,
     })
 }

@@ -15,7 +15,7 @@ use super::Inputs;
 use super::resolve::Resolver;
 use crate::catalogue::{ModelRow, QuantScheme};
 use crate::error::Error;
-use crate::model::{ComponentBytes, Dtype, ModelSpec, hf};
+use crate::model::{ComponentBytes, Dtype, ModelSpec, WeightTypes, hf};
 use crate::serving::WeightSizes;
 use crate::units::Bytes;
 
@@ -23,6 +23,8 @@ use crate::units::Bytes;
 #[derive(Clone, Debug)]
 pub(in crate::plan) struct ModelPlan {
     pub(in crate::plan) spec: Arc<ModelSpec>,
+    /// The model as routers were recorded: before any of its experts were merged.
+    pub(in crate::plan) routed: Arc<ModelSpec>,
     /// Name of the quantisation.
     pub(in crate::plan) quant: String,
     /// Each layer by part, routed experts left out.
@@ -35,6 +37,17 @@ pub(in crate::plan) struct ModelPlan {
     pub(in crate::plan) kv: Dtype,
     /// Type of most of the routed experts' weights, where it is one.
     pub(in crate::plan) expert_dtype: Option<Dtype>,
+    /// How its parts are stored, for what that costs in quality; `None` where a file says it tensor by tensor.
+    pub(in crate::plan) stored: Option<Stored>,
+}
+
+/// How a scheme stores a model's weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::plan) struct Stored {
+    /// The scheme, where nothing of it was changed.
+    pub(in crate::plan) scheme: Option<String>,
+    /// Of mixes the type of the first matrix in the middle of the model.
+    pub(in crate::plan) types: WeightTypes,
 }
 
 impl ModelPlan {
@@ -97,14 +110,8 @@ impl Overrides {
 pub(in crate::plan) fn resolve(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<ModelPlan> {
     let overrides = overrides(resolver);
     let scheme_name = resolver.scenario().quant.scheme.clone();
-    let simplified = resolver.scenario().model.simplified == Some(true);
     if let Some(path) = resolver.scenario().model.gguf.clone() {
-        if simplified {
-            resolver.refuse("model.simplified", |place| {
-                Error::at(place, "model.simplified: found beside model.gguf")
-                    .expected("model.name or model.config: a file has the weights that it has")
-            });
-        }
+        refuse_beside_a_file(resolver);
         return from_gguf::resolve(resolver, inputs, &path, &overrides);
     }
     let spec = spec(resolver, inputs);
@@ -119,26 +126,88 @@ pub(in crate::plan) fn resolve(resolver: &mut Resolver<'_>, inputs: &Inputs) -> 
             resolver.row::<QuantScheme>("quant.scheme", "bf16")
         }
     };
-    let (mut spec, scheme) = (spec?, scheme?);
-    if let Some(written) = resolver.scenario().model.simplified {
-        resolver.given("model.simplified", written);
-        if simplified {
-            spec = Arc::new(spec.simplified());
-        }
-    }
+    let (spec, scheme) = (spec?, scheme?);
+    let (spec, routed) = compacted(resolver, spec)?;
     let kv = overrides.kv.unwrap_or(scheme.kv.value);
     if overrides.kv.is_none() {
         resolver.note("quant.kv", kv.name, format!("quantisation scheme {}", scheme.id));
     }
-    if simplified {
+    if resolver.scenario().model.simplified == Some(true) {
         resolver.note(
             "bits of a weight",
             "whole",
             "model.simplified: no scales, and one type beside the experts",
         );
-        return Some(from_scheme::sizes(spec, &scheme.plain(), &overrides.plain(), kv));
+        let sizes = from_scheme::sizes(spec, &scheme.plain(), &overrides.plain(), kv);
+        return Some(ModelPlan { routed, ..sizes });
     }
-    Some(from_scheme::sizes(spec, scheme, &overrides, kv))
+    Some(ModelPlan { routed, ..from_scheme::sizes(spec, scheme, &overrides, kv) })
+}
+
+/// Refuses what would change the weights of a file.
+fn refuse_beside_a_file(resolver: &mut Resolver<'_>) {
+    let section = &resolver.scenario().model;
+    for (key, is_there) in [
+        ("model.simplified", section.simplified == Some(true)),
+        ("model.merge_experts", section.merge_experts.is_some()),
+        ("model.shared_up_projection", section.shared_up_projection == Some(true)),
+    ] {
+        if is_there {
+            resolver.refuse(key, |place| {
+                Error::at(place, format!("{key}: found beside model.gguf"))
+                    .expected("model.name or model.config: a file has the weights that it has")
+            });
+        }
+    }
+}
+
+/// The model with what the scenario does to its weights, and the model whose experts its router knows.
+fn compacted(
+    resolver: &mut Resolver<'_>,
+    mut spec: Arc<ModelSpec>,
+) -> Option<(Arc<ModelSpec>, Arc<ModelSpec>)> {
+    let section = &resolver.scenario().model;
+    let experts = spec.experts();
+    let without = |resolver: &mut Resolver<'_>, key: &str, found: String| {
+        let error = format!("{key}: found {found}, and {} has no routed experts", spec.name);
+        resolver
+            .refuse(key, |place| Error::at(place, error).expected("a model with experts, or no such key"));
+    };
+    if let Some(into) = section.merge_experts {
+        resolver.given("model.merge_experts", into);
+        if experts == 0 {
+            without(resolver, "model.merge_experts", into.to_string());
+            return None;
+        }
+        if into.get() > experts {
+            resolver.refuse("model.merge_experts", |place| {
+                Error::at(place, format!("model.merge_experts: found {into}"))
+                    .expected(format!("at most {experts}, the experts of a layer of {}", spec.name))
+            });
+            return None;
+        }
+    }
+    if let Some(written) = section.shared_up_projection {
+        resolver.given("model.shared_up_projection", written);
+        if written && experts == 0 {
+            without(resolver, "model.shared_up_projection", "true".to_owned());
+            return None;
+        }
+    }
+    if let Some(written) = section.simplified {
+        resolver.given("model.simplified", written);
+        if written {
+            spec = Arc::new(spec.simplified());
+        }
+    }
+    let routed = Arc::clone(&spec);
+    if section.shared_up_projection == Some(true) {
+        spec = Arc::new(spec.with_shared_up());
+    }
+    if let Some(into) = section.merge_experts {
+        spec = Arc::new(spec.merged(into.get()));
+    }
+    Some((spec, routed))
 }
 
 fn spec(resolver: &mut Resolver<'_>, inputs: &Inputs) -> Option<Arc<ModelSpec>> {

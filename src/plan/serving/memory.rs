@@ -72,6 +72,7 @@ pub(in crate::plan) fn kv_first(
     let experts_take_rest = experts > Bytes::ZERO
         && booked.home != ExpertHome::Vram
         && cache.slots_per_layer.is_none()
+        && cache.experts.is_none()
         && matches!(cache.capacity, None | Some(CacheCapacity::Rest));
     let mut free = booked.ledger.free(Tier::Vram);
     if booked.home == ExpertHome::Vram {

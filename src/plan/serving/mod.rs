@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use super::links::activation_bytes;
 use super::machine::MachinePlan;
+use super::merging::like_the_routing;
 use super::model::ModelPlan;
 use super::resolve::Resolver;
 use super::{CopyPlan, Inputs};
@@ -114,7 +115,7 @@ pub(super) fn placement(
     let profile = match written {
         Some(path) => {
             resolver.given("parallel.profile", path.display());
-            match inputs.profile(&path) {
+            match like_the_routing(resolver, inputs, &path).and_then(|path| inputs.profile(&path)) {
                 Ok(profile) => profile,
                 Err(error) => {
                     resolver.refuse_file("parallel.profile", error);

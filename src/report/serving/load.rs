@@ -87,7 +87,8 @@ pub(in crate::report) struct LoadSeries<'a> {
 /// Keys that say how much is asked.
 const LOAD_KEYS: [&str; 2] = ["requests.rate", "requests.users"];
 /// Keys that set the VRAM for experts.
-const CAPACITY_KEYS: [&str; 3] = ["cache.capacity", "cache.slots_per_layer", "hardware.vram"];
+const CAPACITY_KEYS: [&str; 4] =
+    ["cache.capacity", "cache.slots_per_layer", "cache.experts", "hardware.vram"];
 
 /// The swept keys that do not merely say how much is asked.
 fn other_keys(rows: &[Row]) -> Vec<String> {

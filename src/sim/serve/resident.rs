@@ -232,6 +232,16 @@ impl<'a> Resident<'a> {
         spent.span += SimDuration::from_ns(expected.slowest_ns) + launch + exchange.times(layers);
     }
 
+    /// Selections of so many tokens in the stage's layers, by the trace's mean.
+    fn selections_by_shares(&self, rows: u64) -> u64 {
+        let shares = &self.serving.shares;
+        let experts = shares.experts as usize;
+        let own = self.layers.start as usize * experts..self.layers.end as usize * experts;
+        let all: u128 =
+            shares.selections.get(own).into_iter().flatten().map(|count| u128::from(*count)).sum();
+        u64::try_from(all * u128::from(rows) / u128::from(shares.tokens.max(1))).unwrap_or(u64::MAX)
+    }
+
     /// Where the time of each GPU went, as far as it was in a pass.
     fn gpus(&self) -> Vec<GpuTime> {
         let layout = &self.serving.layout;
@@ -271,16 +281,18 @@ impl Timer for Resident<'_> {
             self.dense_ns.iter_mut().for_each(|worked| *worked += once.as_ns());
         }
         self.dense(works, &exchanges, &mut spent);
-        let mut lookups = 0;
+        let (mut lookups, mut selections) = (0, 0);
         if let Routes::Rows(counts) = self.routes {
             self.pieces.clear();
             let runs = works.iter().flat_map(|work| &work.runs);
             self.pieces.extend(runs.map(|run| (run.first_row, u32::try_from(run.rows).unwrap_or(u32::MAX))));
             for layer in self.layers.clone() {
                 self.route(counts, layer, rows);
+                selections += self.counts.iter().map(|count| u64::from(*count)).sum::<u64>();
                 self.experts(&exchanges, &mut lookups, &mut spent);
             }
         } else {
+            selections = self.selections_by_shares(rows);
             self.by_shares(&exchanges, rows, &mut lookups, &mut spent);
         }
         self.span += spent.span;
@@ -290,7 +302,7 @@ impl Timer for Resident<'_> {
         } else {
             (&mut self.books.decode, &mut self.books.decode_time)
         };
-        book(counts, rows, u64::from(self.layers.end - self.layers.start), self.serving.top_k, lookups);
+        book(counts, rows, u64::from(self.layers.end - self.layers.start), (selections, lookups));
         shares.add(&TimeShares {
             gpu_compute_ns: spent.compute.as_ns(),
             overhead_ns: spent.overhead.as_ns(),
@@ -323,10 +335,10 @@ impl Timer for Resident<'_> {
 }
 
 /// Books the lookups of a pass, all of which hit.
-fn book(counts: &mut AccessCounts, rows: u64, layers: u64, top_k: u32, lookups: u64) {
+fn book(counts: &mut AccessCounts, rows: u64, layers: u64, (selections, lookups): (u64, u64)) {
     counts.tokens += rows;
     counts.events += layers;
-    counts.selections += rows * layers * u64::from(top_k);
+    counts.selections += selections;
     counts.lookups += lookups;
     counts.hits += lookups;
     counts.hits_when_needed += lookups;
