@@ -60,6 +60,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "catalogue",
             "error",
+            "footprint",
             "metrics",
             "model",
             "plan",

@@ -6,7 +6,8 @@
 use serde::Serialize;
 
 use super::{
-    Cpu, EngineProfile, Entry, Fact, Gpu, Kernel, LinkClass, ModelRow, Price, QualityRow, QuantScheme, Storage,
+    Cpu, EngineProfile, Entry, Fact, Gpu, Kernel, LinkClass, ModelRow, Price, QualityRow, QuantScheme,
+    Storage,
 };
 
 /// A listing: text cells under column heads.
