@@ -81,9 +81,13 @@ pub(super) fn placement(row: &DeploymentRow) -> String {
             parts.join(", ")
         }
     };
-    let cached = row.row.ledger.iter().find(|line| line.tier == "vram" && line.owner == "expert cache");
-    if let Some(line) = cached.filter(|line| line.bytes > 0) {
-        text.push_str(&format!(", cache {}", decimal(line.bytes)));
+    for line in row.row.ledger.iter().filter(|line| line.bytes > 0) {
+        let cache = match line.owner.as_str() {
+            "expert cache" => "cache",
+            "host expert cache" | "page cache" => "DRAM cache",
+            _ => continue,
+        };
+        text.push_str(&format!(", {cache} {}", decimal(line.bytes)));
     }
     text
 }
@@ -143,19 +147,19 @@ fn figure(quote: &Quote, agreement: Agreement) -> String {
     };
     let verdict = match (agreement, quote.within_ppm) {
         (Agreement::Follows, Some(within)) => {
-            format!("within the {} that rounding explains", percent_words(within))
+            format!(": within the {} that rounding explains", percent_words(within))
         }
         (Agreement::Misses, Some(within)) => {
-            format!("beyond the {} that rounding would explain", percent_words(within))
+            format!(": beyond the {} that rounding would explain", percent_words(within))
         }
-        _ => "so the figure does not follow".to_owned(),
+        _ => ", so the figure does not follow".to_owned(),
     };
     let exact = decimal(quote.exact_bytes);
     match quote.simplified_bytes {
         Some(bytes) => {
-            format!("Its formula gives {}, {how_far}: {verdict}. Counted exactly: {exact}.", decimal(bytes))
+            format!("Its formula gives {}, {how_far}{verdict}. Counted exactly: {exact}.", decimal(bytes))
         }
-        None => format!("Counted exactly: {exact}, {how_far}: {verdict}."),
+        None => format!("Counted exactly: {exact}, {how_far}{verdict}."),
     }
 }
 
@@ -169,8 +173,9 @@ pub(super) fn differences(row: &DeploymentRow) -> Option<String> {
         all.into_iter().partition(|(_, bytes)| bytes.unsigned_abs() > notable);
     let mut parts: Vec<String> =
         large.iter().map(|(owner, bytes)| format!("{owner} {}", difference(*bytes))).collect();
-    if !small.is_empty() {
-        let rest: i128 = small.iter().map(|(_, bytes)| bytes).sum();
+    let rest: i128 = small.iter().map(|(_, bytes)| bytes).sum();
+    // Else it would be shown as nothing.
+    if rest.unsigned_abs() >= 5_000_000 {
         parts.push(format!("all else {}", difference(rest)));
     }
     let sum = i128::from(exact) - i128::from(texts);

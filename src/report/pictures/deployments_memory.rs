@@ -169,7 +169,13 @@ fn mark(scene: &mut Scene, quote: &Quote, y: f64, x: &dyn Fn(f64) -> f64) {
     match quote.metric.as_str() {
         IN_ALL => Marker::Diamond.draw(scene, (at, y), 4.0, INK),
         Quote::CARD => {
-            let end = quote.to_bytes.map_or(at + 60.0, |to| x(to as f64));
+            // One size of cards is where the line of the GPU's memory is.
+            let one = quote.to_bytes == Some(quote.from_bytes);
+            let (at, end) = match quote.to_bytes {
+                _ if one => (at - 7.0, at + 7.0),
+                Some(to) => (at, x(to as f64)),
+                None => (at, at + 60.0),
+            };
             scene.line(&[(at, y), (end, y)], CLASS);
             let ends = if quote.to_bytes.is_some() { vec![at, end] } else { vec![at] };
             for end in ends {

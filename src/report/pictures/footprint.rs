@@ -33,7 +33,7 @@ pub(super) const LOOKS: [(&str, usize, f64); 14] = [
     ("kv cache", 3, 0.85),
     ("activations (residual)", 6, 0.5),
     ("activations (experts)", 6, 0.85),
-    ("workspace", 6, 0.85),
+    ("workspace", 2, 0.4),
     ("framework", 7, 0.55),
 ];
 
