@@ -63,6 +63,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "catalogue",
             "error",
+            "footprint",
             "metrics",
             "model",
             "plan",

@@ -1,10 +1,10 @@
 //! Which configuration to buy and run: candidates, the search for those that nothing is better than, and the answer.
 //!
-//! The question is the section `[advise]` of a scenario. [`space`] makes candidates of it, each the scenario with some
-//! settings changed, so that `moesim run FILE --set ...` runs any of them again. [`screen`] plans every candidate: what does
-//! not fit, breaks a limit whatever happens, or has no price is out, and [`bound`] says the best that the others could be.
-//! [`search`] simulates what their bounds do not rule out, and keeps the Pareto front. [`near`] finds what stands beside
-//! the answer, or nearest to limits that cannot be kept. [`staged`] is another strategy: one optimisation after another.
+//! The question is the section `[advise]` of a scenario. `space` makes candidates of it, each the scenario with some
+//! settings changed, so that `moesim run FILE --set ...` runs any of them again. `screen` plans every candidate: what does
+//! not fit, breaks a limit whatever happens, or has no price is out, and `bound` says the best that the others could be.
+//! `search` simulates what their bounds do not rule out, and keeps the Pareto front. `near` finds what stands beside
+//! the answer, or nearest to limits that cannot be kept. `staged` is another strategy: one optimisation after another.
 //!
 //! Left out on purpose: no heuristic drops a candidate. Where sequences are replayed, the front is that of a search over
 //! all candidates; under load, what cannot keep up by its copies alone is an estimate with a factor to spare.

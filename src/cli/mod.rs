@@ -10,6 +10,7 @@ mod capacity;
 mod catalog;
 mod console;
 mod curve;
+mod deployments;
 mod effects;
 mod explain;
 mod memory;
@@ -66,6 +67,8 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Show the effects that measurements show, each in a picture and a table.
     Effects(effects::EffectsArgs),
+    /// Show deployments that texts describe: memory, latency, quality and price beside the figures that they quote.
+    Deployments(deployments::DeploymentsArgs),
     /// Fit parameters to measurements, for example of your own machine.
     Calibrate(calibrate::CalibrateArgs),
     /// Read, describe and convert routing traces.
@@ -137,6 +140,7 @@ pub fn main_with(policies: Registry, predictors: PredictorRegistry) -> ExitCode 
         Command::Plan(args) => plan::run(args, known),
         Command::Validate(args) => validate::run(args, known),
         Command::Effects(args) => effects::run(args, known),
+        Command::Deployments(args) => deployments::run(args, known),
         Command::Calibrate(args) => calibrate::run(args, known),
         Command::Trace(command) => trace::run(command),
         Command::Catalog(args) => catalog::run(args),

@@ -6,7 +6,7 @@ use super::scenario::Case;
 use super::{FootprintAsk, offload};
 use crate::error::{Error, Place, Result};
 use crate::memory::{Ledger, Tier, textbook_activations};
-use crate::metrics::{Footprint, FootprintPart, LedgerLine, TierNeed};
+use crate::metrics::{Footprint, FootprintPart, LedgerLine, MemoryCount, TierNeed};
 use crate::plan::{Inputs, Plan, WholeModel};
 use crate::units::Bytes;
 
@@ -53,7 +53,8 @@ pub fn footprints(ask: &FootprintAsk, inputs: &Inputs) -> Result<Vec<Footprint>>
 fn footprint(case: &Case<'_>, inputs: &Inputs) -> Result<Footprint> {
     let ask = case.ask;
     let plan = case.plan(inputs)?;
-    let (ledger, tiers) = ledger(ask, &plan);
+    let MemoryCount { ledger, tiers } =
+        if ask.is_simplified { textbook(&plan, tokens(ask)) } else { count(&plan.ledger) };
     let gpu_asked = ask.gpu.is_some() || ask.sets.iter().any(|set| set.starts_with("hardware."));
     let WholeModel { spec, experts, kv, .. } = &plan.model;
     let moe_params: Vec<u64> =
@@ -101,12 +102,22 @@ fn problems(ask: &FootprintAsk, plan: &Plan) -> Vec<String> {
     if !ask.is_simplified {
         return plan.problems.clone();
     }
-    textbook(ask, plan).shortfalls()
+    textbook_ledger(plan, tokens(ask)).shortfalls()
+}
+
+/// Tokens of all sequences of a data-parallel rank.
+fn tokens(ask: &FootprintAsk) -> u64 {
+    ask.context.get().saturating_mul(u64::from(ask.batch_of_rank()))
+}
+
+/// What introductory texts count of a plan: its weights and KV cache, and every activation of so many tokens in place of
+/// workspace and framework. The plan is to be that of a simplified model.
+pub fn textbook(plan: &Plan, tokens: u64) -> MemoryCount {
+    count(&textbook_ledger(plan, tokens))
 }
 
 /// Who owns what, in [`ORDER`], and need against capacity.
-fn ledger(ask: &FootprintAsk, plan: &Plan) -> (Vec<LedgerLine>, Vec<TierNeed>) {
-    let ledger = if ask.is_simplified { textbook(ask, plan) } else { plan.ledger.clone() };
+fn count(ledger: &Ledger) -> MemoryCount {
     let place = |line: &LedgerLine| {
         let owner = ORDER.iter().position(|known| *known == line.owner).unwrap_or(ORDER.len());
         (Tier::ALL.iter().position(|tier| tier.name() == line.tier), owner)
@@ -114,11 +125,11 @@ fn ledger(ask: &FootprintAsk, plan: &Plan) -> (Vec<LedgerLine>, Vec<TierNeed>) {
     let mut lines = ledger.lines();
     lines.sort_by_key(place);
     let needs = ledger.needs().into_iter().filter(|need| need.needed_bytes > 0);
-    (lines, needs.collect())
+    MemoryCount { ledger: lines, tiers: needs.collect() }
 }
 
 /// The ledger with the activations of introductory texts in place of workspace and framework.
-fn textbook(ask: &FootprintAsk, plan: &Plan) -> Ledger {
+fn textbook_ledger(plan: &Plan, tokens: u64) -> Ledger {
     let mut ledger = Ledger::default();
     for tier in Tier::ALL {
         ledger.set_capacity(tier, plan.ledger.capacity(tier));
@@ -128,7 +139,6 @@ fn textbook(ask: &FootprintAsk, plan: &Plan) -> Ledger {
             .filter(|line| line.tier == tier.name() && !NOT_IN_TEXTBOOKS.contains(&line.owner.as_str()));
         kept.for_each(|line| ledger.add(tier, &line.owner, Bytes::new(line.bytes)));
     }
-    let tokens = ask.context.get().saturating_mul(u64::from(ask.batch_of_rank()));
     let (residual, experts) = textbook_activations(&plan.model.spec, tokens);
     ledger.add(Tier::Vram, "activations (residual)", residual);
     ledger.add(Tier::Vram, "activations (experts)", experts);

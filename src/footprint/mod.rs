@@ -10,4 +10,4 @@ mod offload;
 mod scenario;
 
 pub use ask::{FootprintAsk, ModelAsk};
-pub use build::footprints;
+pub use build::{footprints, textbook};

@@ -14,6 +14,7 @@ mod capacity;
 mod cost;
 mod csv_table;
 mod curve;
+mod deployments;
 mod draw;
 mod effects;
 mod explanation;
@@ -43,6 +44,9 @@ pub use answer::answer_text;
 pub use capacity::capacity_text;
 pub use csv_table::csv;
 pub use curve::{curve_files, curve_json, curve_text, policies_page};
+pub use deployments::{
+    deployments_files, deployments_json, deployments_page, deployments_page_pictures, deployments_text,
+};
 pub use effects::{effects_files, effects_page, effects_page_pictures, effects_text};
 pub use explanation::{explanation, explanation_json};
 pub use footprint::{footprint_files, footprint_json, footprint_text};

@@ -9,6 +9,7 @@
 //! the file.
 
 mod calibrate;
+mod deployments;
 mod determined;
 mod effects;
 mod metric;
@@ -22,6 +23,7 @@ mod series;
 mod told;
 
 pub use calibrate::{Bound, Calibration, Determined, Parameter, Partner, calibrate};
+pub use deployments::{DeploymentFile, shipped_deployments};
 pub use effects::{EffectFile, shipped_effects};
 pub use predict::validate;
 pub use probe::{tokens_by_power_law, tokens_evenly};

@@ -28,7 +28,7 @@ pub fn setting(point: &PointScenario, plan: &Plan, parameter: Parameter, ppm: u6
 /// The point with a parameter at so many parts per million of its value; `base` is the plan of the point as it is.
 ///
 /// # Errors
-/// As [`plan`](super::plan): a value that the scenario could not have.
+/// As [`plan`]: a value that the scenario could not have.
 pub fn varied(
     point: &PointScenario,
     base: &Plan,

@@ -16,11 +16,11 @@ const LABEL_WIDTH_MAX: f64 = 250.0;
 const BAR_HEIGHT_MAX: f64 = 96.0;
 const GB: f64 = 1e9;
 /// Owners with a smaller share of every bar are drawn as one.
-const SHARE_MIN_PERMILLE: u64 = 4;
-const OTHERS: &str = "all else";
+pub(super) const SHARE_MIN_PERMILLE: u64 = 4;
+pub(super) const OTHERS: &str = "all else";
 
 /// Colour and cover of the owners that models have in common, so that one picture reads like the other.
-const LOOKS: [(&str, usize, f64); 14] = [
+pub(super) const LOOKS: [(&str, usize, f64); 14] = [
     ("routed experts", 0, 0.85),
     ("expert cache", 4, 0.85),
     ("expert buffer", 4, 0.5),
@@ -33,11 +33,11 @@ const LOOKS: [(&str, usize, f64); 14] = [
     ("kv cache", 3, 0.85),
     ("activations (residual)", 6, 0.5),
     ("activations (experts)", 6, 0.85),
-    ("workspace", 6, 0.85),
+    ("workspace", 2, 0.4),
     ("framework", 7, 0.55),
 ];
 
-fn ink(owner: &str) -> Ink {
+pub(super) fn ink(owner: &str) -> Ink {
     let look = LOOKS.iter().find(|(known, ..)| *known == owner);
     look.map_or(Ink::tint(GREY, 0.5), |(_, index, alpha)| Ink::tint(hue(*index), *alpha))
 }
@@ -101,7 +101,7 @@ pub(in crate::report) fn scene(all: &[Footprint]) -> Scene {
 
 const TITLE: &str = "Memory of models: who owns which bytes of a GPU";
 const ACTIVE: Stroke = Stroke::solid(INK, 2.0);
-const CAPACITY: Stroke = Stroke::dashed(INK, 2.0, 5.0, 3.0);
+pub(super) const CAPACITY: Stroke = Stroke::dashed(INK, 2.0, 5.0, 3.0);
 
 fn subtitle(all: &[Footprint], first: &Footprint) -> String {
     let gpus = match first.degrees.gpus() {

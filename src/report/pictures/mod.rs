@@ -25,6 +25,9 @@ mod curve_sheet;
 #[cfg(test)]
 mod curve_tests;
 mod curve_words;
+pub(super) mod deployments;
+mod deployments_latency;
+mod deployments_memory;
 pub(super) mod effect;
 pub(super) mod footprint;
 mod hit_rate;
