@@ -202,3 +202,45 @@ fn neighbours_are_cheaper_and_faster() {
     let faster = advice.faster.as_ref().unwrap();
     assert!(Metric::TPOT.of(row(faster.index)).unwrap() * 11 <= Metric::TPOT.of(own).unwrap() * 10 + 10);
 }
+
+/// Every number behind "row " within brackets.
+fn rows_named(page: &str) -> BTreeSet<u64> {
+    let text = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    let brackets = text.split('[').skip(1).filter_map(|part| part.split(']').next());
+    let sources = brackets.flat_map(|inside| inside.split(", "));
+    sources.filter_map(|source| source.strip_prefix("row ")?.parse().ok()).collect()
+}
+
+#[test]
+fn every_row_that_the_page_names_is_in_the_results() {
+    let scenario = scenario(&smaller(2));
+    for limits in [&["tpot < 40 ms", "vram < 3 GB"][..], &["vram < 2 GB", "tpot < 5 ms"]] {
+        let (advice, _) = ask(&scenario, limits, BTreeMap::new());
+        let files = moesim::report::advice_files(&advice).unwrap();
+        let file = |name: &str| {
+            let found = files.iter().find(|(known, _)| known == name).unwrap();
+            String::from_utf8(found.1.clone()).unwrap()
+        };
+        let listed: BTreeSet<u64> = file("results.csv")
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').next().unwrap().parse().unwrap())
+            .collect();
+        let named = rows_named(&file("advice.md"));
+        assert!(named.contains(&advice.subject().unwrap()));
+        assert!(named.is_subset(&listed), "{named:?} in {listed:?}");
+        assert_eq!(file("candidates.csv").lines().count(), advice.candidates.len() + 1);
+    }
+}
+
+#[test]
+fn candidates_are_made_again_by_their_settings() {
+    let scenario = scenario(&smaller(2));
+    let (advice, _) = ask(&scenario, &["tpot < 40 ms"], BTreeMap::new());
+    let index = advice.recommended.unwrap();
+    let settings = &advice.candidate(index).unwrap().settings;
+    let sets: Vec<String> = settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let again = ScenarioFile::parse(SPACE, Path::new("scenarios/space.toml"), &sets).unwrap();
+    let row = moesim::sweep::run_point(&again, 0, &Inputs::default()).unwrap();
+    assert_eq!(row.outcome, advice.row(index).unwrap().outcome);
+}

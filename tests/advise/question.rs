@@ -78,3 +78,18 @@ fn mistakes_are_told_at_their_places() {
         check(text, limits, expected);
     }
 }
+
+#[test]
+fn questions_that_ship_open_with_their_question_and_load() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/questions");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let head: String = text.lines().take_while(|line| line.starts_with('#')).collect();
+        assert!(head.contains('?') && head.contains("Look at:"), "{}", path.display());
+        ScenarioFile::parse(&text, &path, &[]).unwrap_or_else(|error| panic!("{error}"));
+        count += 1;
+    }
+    assert_eq!(count, 3);
+}
