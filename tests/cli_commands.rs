@@ -281,7 +281,7 @@ fn an_entry_is_shown_with_its_sources() {
         (
             "catalog show zebra",
             "error: unknown name \"zebra\" in the catalogue, \
-             see `moesim catalog models|gpus|cpus|storage|interconnects|quant|quality|engines|kernels`\n",
+             see `moesim catalog models|gpus|cpus|storage|interconnects|quant|quality|engines|kernels|prices`\n",
         ),
     ] {
         assert_eq!(place.refusal(line), message);

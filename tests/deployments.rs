@@ -252,7 +252,11 @@ fn mistakes_are_told_where_they_stand() {
             "\"0 GB\"",
             "x.toml:15:37: row[0].quoted.value: found \"0 GB\", expected a size above zero",
         ),
-        ("\"1 %\"", "1", "x.toml:15:54: row[0].quoted.within: found 1, expected a percentage like \"5 %\""),
+        (
+            "\"1 %\"",
+            "1",
+            "x.toml:15:54: row[0].quoted.within: found \"1\" without %, expected a percentage like \"25 %\"",
+        ),
         (
             "metric = \"vram\", value = \"7 GB\", within = \"1 %\"",
             "metric = \"card\", value = \"4-8\"",
@@ -268,11 +272,11 @@ fn mistakes_are_told_where_they_stand() {
             "whi = \"So.\"",
             "x.toml:11:1: row[0]: found no key \"why\"\nx.toml:16:1: unknown key \"whi\" in [[row]], did you mean \"why\"?",
         ),
-        ("question = \"Which?\"\n", "", "x.toml:2:1: deployment: found no key \"question\""),
+        ("question = \"Which?\"\n", "", "x.toml:2:2: deployment: found no key \"question\""),
         (
             "title = \"X\"",
             "titel = \"X\"",
-            "x.toml:2:1: deployment: found no key \"title\"\nx.toml:4:1: unknown key \"titel\" in [deployment], did you mean \"title\"?",
+            "x.toml:2:2: deployment: found no key \"title\"\nx.toml:4:1: unknown key \"titel\" in [deployment], did you mean \"title\"?",
         ),
         (
             "placement.experts = \"vram\"",
