@@ -122,7 +122,7 @@ fn the_front_is_that_of_an_exhaustive_search_for_a_fraction_of_its_runs() {
         front.len()
     );
     assert_eq!(simulated.len(), advice.rows.len());
-    assert!(advice.rows.len() * 3 < all.len(), "{} of {} were simulated", advice.rows.len(), all.len());
+    assert!(advice.rows.len() * 2 < all.len(), "{} of {} were simulated", advice.rows.len(), all.len());
     for row in &advice.rows {
         assert_eq!(row.outcome, all[&row.index].outcome, "row {}", row.index);
     }

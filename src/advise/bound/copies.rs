@@ -1,7 +1,7 @@
 //! Misses that no cache can avoid: what Belady's rule misses at the candidate's capacity, over the host link or on the CPU.
 
 use crate::cache::stack::{COLD, StackKind, StackTask};
-use crate::cache::{Future, Grouping, Scope};
+use crate::cache::{Admission, Future, Grouping, Scope};
 use crate::error::Result;
 use crate::metrics::Summary;
 use crate::plan::{MissAction, Overlap, Plan};
@@ -22,25 +22,38 @@ struct OfSequence {
 }
 
 impl Misses {
-    /// Of the plan's passes under Belady's rule with one pool and experts of one size.
+    /// Which stack algorithm bounds the candidate's misses: LRU is one itself, so that the bound is exact where every miss
+    /// comes to stay; no policy misses less than Belady's rule.
+    pub(super) fn kind(plan: &Plan) -> StackKind {
+        let is_lru = plan.cache.policy.stack == Some(StackKind::Recency)
+            && plan.cache.admission == Admission::Always
+            && plan.cache.shape.scope == Scope::Global
+            && plan.placement.miss.action == MissAction::Fetch;
+        if is_lru { StackKind::Recency } else { StackKind::Future }
+    }
+
+    /// Of the plan's passes with one pool and experts of one size.
     ///
     /// # Errors
     /// As [`Future::of`].
-    pub(super) fn of(plan: &Plan) -> Result<Self> {
+    pub(super) fn of(plan: &Plan, kind: StackKind) -> Result<Self> {
         let workload = &plan.workload;
-        let future = Future::of(&workload.trace, &workload.passes, Grouping::Layer)?;
+        let future = match kind {
+            StackKind::Future => Some(Future::of(&workload.trace, &workload.passes, Grouping::Layer)?),
+            StackKind::Recency => None,
+        };
         let sizes = vec![1; workload.trace.header().layers()];
         let task = StackTask {
             trace: &workload.trace,
             passes: &workload.passes,
-            future: Some(&future),
+            future: future.as_ref(),
             grouping: Grouping::Layer,
             clear_between: plan.cache.clear_between,
             scope: Scope::Global,
             sizes: &sizes,
         };
         let mut sequences: Vec<OfSequence> = Vec::new();
-        task.needs(StackKind::Future, |need| {
+        task.needs(kind, |need| {
             let pass = &workload.passes[need.pass];
             if pass.phase != Phase::Decode {
                 return;

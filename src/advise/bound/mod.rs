@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub(super) use load::keeps_up;
 
 use self::copies::{Copies, Misses};
+use crate::cache::stack::StackKind;
 use crate::error::Result;
 use crate::metrics::advice::{Latency, Metric};
 use crate::metrics::{Quantiles, Row, SequenceSummary, Summary};
@@ -27,11 +28,14 @@ use crate::sim::simulate;
 /// A value made once, whoever asks first.
 type Once<T> = Arc<OnceLock<Result<T>>>;
 
+/// Addresses of trace and passes, whether the cache is emptied between sequences, and whether it is an LRU.
+type MissesKey = (usize, usize, (bool, bool));
+
 /// What candidates share.
 #[derive(Default)]
 pub(super) struct Bounds {
     twins: Mutex<BTreeMap<String, Once<Summary>>>,
-    misses: Mutex<BTreeMap<(usize, usize, bool), Once<Misses>>>,
+    misses: Mutex<BTreeMap<MissesKey, Once<Misses>>>,
 }
 
 fn cell<K: Ord, T>(cells: &Mutex<BTreeMap<K, Once<T>>>, key: K) -> Once<T> {
@@ -107,13 +111,14 @@ impl Bounds {
         };
         if let Some(copies) = Copies::of(plan) {
             let workload = &plan.workload;
+            let kind = Misses::kind(plan);
             let at = (
                 Arc::as_ptr(&workload.trace) as usize,
                 Arc::as_ptr(&workload.passes) as usize,
-                plan.cache.clear_between,
+                (plan.cache.clear_between, kind == StackKind::Recency),
             );
             let misses = cell(&self.misses, at);
-            let misses = misses.get_or_init(|| Misses::of(plan)).as_ref().map_err(Clone::clone)?;
+            let misses = misses.get_or_init(|| Misses::of(plan, kind)).as_ref().map_err(Clone::clone)?;
             copies.slow_down(&mut summary, &bare, misses);
         }
         Ok(Best { row, summary: Some(summary) })
